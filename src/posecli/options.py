@@ -1,0 +1,148 @@
+"""Every setting with its default, and the presets. Data only, and light: `posecli --help` reads its defaults here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from posecli.errors import UsageError
+
+Decoder = Literal["tfjs", "port2018"]
+Dilation = Literal["both", "height"]  # (r, r), as trained; (r, 1), as TF.js runs its second-release graphs
+ResizeMode = Literal["aspect", "tfjs"]
+PresetName = Literal["tfjs", "demo-photo", "demo-camera", "port2018"]
+BackendName = Literal["auto", "torch"]
+Precision = Literal["float32"]
+StyleName = Literal["modern", "classic"]
+Background = Literal["original", "black", "transparent"]
+
+DEFAULT_MODEL = "mobilenet-075"
+MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid; above, memory runs out
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How fields become poses. Raises UsageError for a value out of range."""
+
+    decoder: Decoder = "tfjs"
+    single: bool = False  # one person: the best cell of each part
+    max_poses: int = 20
+    score_threshold: float = 0.3  # of a root part, in [0, 1]
+    nms_radius: float = 20.0  # network-input px
+    min_pose_score: float = 0.15  # in [0, 1]; poses below are dropped
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "min_pose_score"):
+            _check_fraction(name, getattr(self, name))
+        if self.max_poses < 1:
+            raise UsageError(f"--max-poses must be at least 1, got {self.max_poses}")
+        if not self.nms_radius >= 0:
+            raise UsageError(f"--nms-radius must not be negative, got {self.nms_radius}")
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorOptions(DecodeOptions):
+    """Everything between an image and its poses. Raises UsageError for a value out of range."""
+
+    model: str = DEFAULT_MODEL  # a name, or a path to converted weights
+    preset: PresetName | None = None
+    stride: int = 16
+    size: int = 513  # long side (aspect) or both sides (tfjs) of the network's input, px
+    resize: ResizeMode = "aspect"
+    dilation: Dilation = "both"
+    min_part_score: float = 0.2  # in [0, 1]; parts below are neither drawn nor boxed
+    mirror: bool = False  # the original's flipHorizontal: x becomes width - 1 - x
+    device: str = "auto"  # auto, cpu, cuda[:n], mps
+    backend: BackendName = "auto"
+    precision: Precision = "float32"
+    threads: int | None = None  # None: what the backend chooses
+
+    def __post_init__(self) -> None:
+        DecodeOptions.__post_init__(self)
+        _check_fraction("min_part_score", self.min_part_score)
+        if self.stride not in (8, 16, 32):
+            raise UsageError(f"--stride must be 8, 16 or 32, got {self.stride}")
+        if not MIN_SIZE <= self.size <= MAX_SIZE:
+            raise UsageError(f"--size must lie between {MIN_SIZE} and {MAX_SIZE} px, got {self.size}")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"--threads must be at least 1, got {self.threads}")
+
+
+# What each preset fixes beside the defaults: decoder, dilation, thresholds, NMS radius, most poses, precision; never
+# size, stride or resize. The numbers are those of the programs it stands for.
+PRESETS: Mapping[PresetName, Mapping[str, Any]] = MappingProxyType(
+    {
+        "tfjs": {  # @tensorflow-models/posenet 2.2.2, estimateMultiplePoses without arguments
+            "decoder": "tfjs",
+            "dilation": "height",
+            "max_poses": 5,
+            "score_threshold": 0.5,
+            "nms_radius": 20.0,
+            "min_pose_score": 0.0,
+            "precision": "float32",
+        },
+        "demo-photo": {  # its demo on photos
+            "decoder": "tfjs",
+            "dilation": "height",
+            "max_poses": 15,
+            "score_threshold": 0.1,
+            "nms_radius": 20.0,
+            "min_pose_score": 0.2,
+            "min_part_score": 0.1,
+            "precision": "float32",
+        },
+        "demo-camera": {  # its demo on the webcam
+            "decoder": "tfjs",
+            "dilation": "height",
+            "max_poses": 5,
+            "score_threshold": 0.1,
+            "nms_radius": 30.0,
+            "min_pose_score": 0.15,
+            "min_part_score": 0.1,
+            "precision": "float32",
+        },
+        "port2018": {  # rwightman/posenet-pytorch, image_demo.py
+            "decoder": "port2018",
+            "dilation": "both",
+            "max_poses": 10,
+            "score_threshold": 0.5,
+            "nms_radius": 20.0,
+            "min_pose_score": 0.25,
+            "min_part_score": 0.25,
+            "precision": "float32",
+        },
+    }
+)
+
+
+def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOptions:
+    """Combine what was asked for: an explicit option beats the preset, the preset beats the defaults.
+
+    An option that is None was not asked for. Raises UsageError for an unknown preset or a value out of range, and
+    TypeError for an unknown option.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; there are: {', '.join(PRESETS)}")
+    unknown = explicit.keys() - {field.name for field in fields(EstimatorOptions)}
+    if unknown:
+        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    asked = {name: value for name, value in explicit.items() if value is not None}
+    for name, kinds in (("resize", ResizeMode), ("backend", BackendName), ("decoder", Decoder)):
+        if name in asked and asked[name] not in get_args(kinds):
+            raise UsageError(f"--{name} must be one of {', '.join(get_args(kinds))}; got {asked[name]!r}")
+    chosen: dict[str, Any] = {} if preset is None else {"preset": preset, **PRESETS[preset]}  # type: ignore[index]
+    return replace(EstimatorOptions(), **{**chosen, **asked})
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """A hint such as " (did you mean mobilenet-075?)", empty when nothing known is near."""
+    near = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1, got {value}")

@@ -1,0 +1,44 @@
+"""Fixtures for the whole suite."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+
+# No deadlines: timings belong in benchmarks. The same examples in every CI run, new ones elsewhere.
+settings.register_profile("posecli", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("posecli")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The reference material beside the project; absent on most machines, required in CI."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "POSENET.md").exists():
+        if os.environ.get("CI"):
+            pytest.fail("../shared is required in CI")
+        pytest.skip("needs ../shared, the reference material")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The bundled example photos."""
+    return ROOT / "examples"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def noise(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """An image of noise, (60, 80, 3)."""
+    return rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)

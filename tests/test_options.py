@@ -1,0 +1,60 @@
+import pytest
+
+from posecli.errors import UsageError
+from posecli.options import PRESETS, EstimatorOptions, resolve_options
+
+
+def test_nothing_asked_for_gives_the_defaults() -> None:
+    assert resolve_options() == EstimatorOptions()
+    assert resolve_options(None, size=None, single=None) == EstimatorOptions()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_beats_the_defaults_and_leaves_size_stride_and_resize(preset: str) -> None:
+    options = resolve_options(preset)
+    assert {name: getattr(options, name) for name in PRESETS[preset]} == PRESETS[preset]
+    assert not PRESETS[preset].keys() & {"size", "stride", "resize"}
+    assert PRESETS[preset].keys() >= {
+        "decoder",
+        "dilation",
+        "score_threshold",
+        "nms_radius",
+        "max_poses",
+        "min_pose_score",
+        "precision",
+    }
+
+
+def test_an_explicit_option_beats_the_preset_even_where_it_equals_the_default() -> None:
+    default = EstimatorOptions()
+    options = resolve_options("tfjs", max_poses=default.max_poses, score_threshold=0.0)
+    assert options.max_poses == default.max_poses != PRESETS["tfjs"]["max_poses"]
+    assert options.score_threshold == 0.0
+    assert options.min_pose_score == PRESETS["tfjs"]["min_pose_score"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"size": 10}, "--size must lie between 33 and"),
+        ({"size": 100_000}, "--size must lie between 33 and"),
+        ({"stride": 12}, "--stride must be 8, 16 or 32, got 12"),
+        ({"max_poses": 0}, "--max-poses must be at least 1"),
+        ({"score_threshold": 1.5}, "--score-threshold must lie between 0 and 1, got 1.5"),
+        ({"score_threshold": float("nan")}, "--score-threshold must lie between 0 and 1, got nan"),
+        ({"min_part_score": -0.1}, "--min-part-score must lie between 0 and 1"),
+        ({"nms_radius": -1.0}, "--nms-radius must not be negative"),
+        ({"nms_radius": float("nan")}, "--nms-radius must not be negative"),
+        ({"threads": 0}, "--threads must be at least 1"),
+        ({"resize": "squash"}, "--resize must be one of aspect, tfjs; got 'squash'"),
+        ({"preset": "tfj"}, r"no preset 'tfj' \(did you mean tfjs\?\); there are: tfjs, demo-photo"),
+    ],
+)
+def test_values_out_of_range_are_wrong_usage(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve_options(**asked)  # type: ignore[arg-type]
+
+
+def test_unknown_options_are_a_programming_error() -> None:
+    with pytest.raises(TypeError, match="unknown option: scale_factor"):
+        resolve_options(scale_factor=0.5)
