@@ -1,0 +1,1 @@
+"""The networks: architectures only, no files, no devices."""

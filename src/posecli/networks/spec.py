@@ -1,0 +1,44 @@
+"""`ModelSpec`: which network a set of weights belongs to, and how its input is prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from posecli.errors import UsageError
+
+Architecture = Literal["mobilenet_v1"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """An architecture with what distinguishes its variants."""
+
+    architecture: Architecture
+    multiplier: float | None  # MobileNet's width: 0.5, 0.75 or 1.0
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Output strides at which this network is real; 32 only where there are five strided layers."""
+        return (8, 16, 32) if self.multiplier == 1.0 else (8, 16)
+
+    @property
+    def name(self) -> str:
+        """Short name, such as mobilenet-075."""
+        return f"mobilenet-{round((self.multiplier or 0) * 100):03d}"
+
+    def check_stride(self, stride: int) -> None:
+        """Raise UsageError unless the network has this output stride."""
+        if stride not in self.strides:
+            known = ", ".join(map(str, self.strides))
+            raise UsageError(f"{self.name} has no output stride {stride}; use --stride with one of: {known}")
+
+
+def nearest_valid_side(length: float, stride: int) -> int:
+    """The valid input side nearest to `length` px: (side - 1) is a multiple of `stride`; halves round to even."""
+    return max(round((length - 1) / stride), 0) * stride + 1
+
+
+def floor_valid_side(length: int, stride: int) -> int:
+    """The valid input side that the original takes for a requested `length`: 512 gives 513, 520 too (stride 16)."""
+    return max(length // stride, 0) * stride + 1
