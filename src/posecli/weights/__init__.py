@@ -1,0 +1,1 @@
+"""Weights: reading TF.js checkpoints, converting them strictly, storing and finding converted ones."""

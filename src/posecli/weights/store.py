@@ -1,0 +1,158 @@
+"""Converted weights as safetensors files: written whole or not at all, checked in full when read, found by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from posecli.errors import WeightsError
+from posecli.files import write_whole
+from posecli.networks.mobilenet import WIDTHS, MobileNetV1
+from posecli.networks.spec import ModelSpec
+from posecli.options import did_you_mean
+from posecli.weights.convert import MAX_CHECK_ERROR, Conversion
+
+FORMAT = "posecli/1"
+SUFFIX = ".safetensors"
+BUNDLED = ("mobilenet-075",)  # models that are part of the package
+CONVERTIBLE = ("mobilenet-050", "mobilenet-100")  # models that are known, for their users to convert
+GET_AGAIN = "download or convert it again"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a network with what is known of them."""
+
+    spec: ModelSpec
+    state_dict: Mapping[str, Tensor]  # float32
+    metadata: Mapping[str, str]  # what the file says beside its tensors: source, licence, hashes, check error
+
+    @classmethod
+    def of(cls, conversion: Conversion, **further: str) -> Checkpoint:
+        """What a conversion made; `further` metadata, such as licence, adds to its own."""
+        metadata = {
+            "source": conversion.source,
+            "source_kind": conversion.kind,
+            "source_sha256": json.dumps(conversion.sha256s, sort_keys=True),
+            "quantization": conversion.quantization,
+            "check_error": f"below {MAX_CHECK_ERROR:.0e}",  # the figure itself depends on the machine
+            **further,
+        }
+        return cls(conversion.spec, conversion.state_dict, MappingProxyType(metadata))
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the same checkpoint gives the same bytes. Raises OutputError where it cannot be written."""
+    write_whole(path, _to_bytes(checkpoint), sync=True)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises WeightsError for whatever is not one of ours, whole and unchanged."""
+    if path.suffix == ".json" or path.is_dir():
+        raise WeightsError(f"{path}: a TF.js model; convert it first: posecli convert-weights {path}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            spec = _read_spec(path, metadata)
+            shapes = _shapes(spec)
+            _check_names(path, set(file.keys()), set(shapes))
+            for name, shape in shapes.items():
+                stored = file.get_slice(name)
+                got = (stored.get_dtype(), tuple(stored.get_shape()))
+                if got != ("F32", shape):
+                    raise WeightsError(f"{path}: {name}: expected F32 {shape}, got {got[0]} {got[1]}; {GET_AGAIN}")
+            # A copy: the file may change or go while the network lives.
+            state_dict = {name: file.get_tensor(name).clone() for name in shapes}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error}); {GET_AGAIN}") from error
+    if metadata.get("sha256") != _digest(state_dict):
+        raise WeightsError(f"{path}: damaged: its values are not those that were written; {GET_AGAIN}")
+    if bad := [name for name, tensor in state_dict.items() if not tensor.isfinite().all()]:
+        raise WeightsError(f"{path}: values that are not finite in {', '.join(bad)}; {GET_AGAIN}")
+    return Checkpoint(spec, state_dict, MappingProxyType(metadata))
+
+
+def find(name_or_path: str) -> Path:
+    """The weights file of a model, given as a bundled model's name or as a path.
+
+    Raises WeightsError for a path where nothing is, and for a name of no bundled model.
+    """
+    if name_or_path in BUNDLED:
+        return Path(str(files("posecli.weights") / "bundled" / f"{name_or_path}{SUFFIX}"))
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    if path.suffix in (SUFFIX, ".json") or "/" in name_or_path or "\\" in name_or_path:
+        raise WeightsError(f"{path}: no such weights file")
+    if name_or_path in CONVERTIBLE:
+        raise WeightsError(
+            f"no weights for {name_or_path}; convert a downloaded TF.js model with: posecli convert-weights PATH, "
+            "then use --model FILE"
+        )
+    hint = did_you_mean(name_or_path, (*BUNDLED, *CONVERTIBLE))
+    raise WeightsError(f"no model {name_or_path!r}{hint}; give {', '.join(BUNDLED)} or the path of converted weights")
+
+
+def _to_bytes(checkpoint: Checkpoint) -> bytes:
+    """A safetensors file with the fields of its header in order, which the library leaves to chance."""
+    metadata = {
+        **checkpoint.metadata,
+        "format": FORMAT,
+        "architecture": checkpoint.spec.architecture,
+        "multiplier": _multiplier_text(checkpoint.spec.multiplier),
+        "sha256": _digest(checkpoint.state_dict),
+    }
+    data = to_safetensors(dict(checkpoint.state_dict), metadata)
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors behind it stay aligned
+    return len(header).to_bytes(8, "little") + header + data[end:]
+
+
+def _digest(state_dict: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names and values of all tensors, in order of their names."""
+    digest = sha256()
+    for name in sorted(state_dict):
+        digest.update(name.encode())
+        digest.update(state_dict[name].contiguous().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _multiplier_text(multiplier: float | None) -> str:
+    return f"{multiplier:.2f}"
+
+
+def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path}: not weights of posecli; make them with: posecli convert-weights PATH")
+    for multiplier in WIDTHS:
+        spec = ModelSpec("mobilenet_v1", multiplier)
+        if metadata.get("architecture") == spec.architecture and metadata.get("multiplier") == _multiplier_text(
+            multiplier
+        ):
+            return spec
+    model = f"{metadata.get('architecture')} {metadata.get('multiplier')}"
+    raise WeightsError(f"{path}: weights of an unknown network, {model}; a newer posecli may know it")
+
+
+def _shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):  # shapes only, no memory
+        return {name: tuple(tensor.shape) for name, tensor in MobileNetV1(spec).state_dict().items()}
+
+
+def _check_names(path: Path, found: set[str], expected: set[str]) -> None:
+    for what, names in (("missing", expected - found), ("unknown", found - expected)):
+        if names:
+            raise WeightsError(f"{path}: {what} tensors: {', '.join(sorted(names))}; {GET_AGAIN}")

@@ -1,0 +1,207 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from posecli.errors import OutputError, WeightsError
+from posecli.networks.spec import ModelSpec
+from posecli.weights import store
+from posecli.weights.convert import convert
+from posecli.weights.store import Checkpoint, find, load, save
+from posecli.weights.tfjs import read_model
+
+
+@pytest.fixture
+def checkpoint(half):
+    return Checkpoint(ModelSpec("mobilenet_v1", 0.5), half, {"licence": "Apache-2.0", "source": "a test", "more": "é"})
+
+
+@pytest.fixture
+def path(tmp_path, checkpoint):
+    path = tmp_path / "weights [é].safetensors"
+    save(path, checkpoint)
+    return path
+
+
+def refused(path, *words):
+    with pytest.raises(WeightsError) as error:
+        load(path)
+    for word in (path.name, *words):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+# Writing
+
+
+def test_what_was_saved_is_loaded(path, checkpoint):
+    loaded = load(path)
+    assert loaded.spec == checkpoint.spec
+    assert loaded.state_dict.keys() == checkpoint.state_dict.keys()
+    for name, tensor in checkpoint.state_dict.items():
+        assert torch.equal(loaded.state_dict[name], tensor)
+    assert loaded.metadata.items() >= checkpoint.metadata.items()
+    assert loaded.metadata["format"] == "posecli/1"
+    assert (loaded.metadata["architecture"], loaded.metadata["multiplier"]) == ("mobilenet_v1", "0.50")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(path, tmp_path):
+    """The library's own header has its fields in another order at every call."""
+    for i in range(5):
+        again = tmp_path / f"{i}.safetensors"
+        save(again, load(path))
+        assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_conversion_is_saved_with_where_it_came_from(model, tmp_path):
+    conversion = convert(read_model(model.write(tmp_path / "model", "uint16")))
+    save(tmp_path / "a.safetensors", Checkpoint.of(conversion, licence="Apache-2.0"))
+    metadata = load(tmp_path / "a.safetensors").metadata
+    assert (metadata["quantization"], metadata["licence"]) == ("uint16", "Apache-2.0")
+    assert (metadata["source"], metadata["source_kind"]) == ("model.json", "graph-model")
+    assert json.loads(metadata["source_sha256"]) == conversion.sha256s
+    assert metadata["check_error"] == "below 1e-04"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, checkpoint, monkeypatch):
+    before = path.read_bytes()
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+        save(path, replace(checkpoint, metadata={}))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", [".", "a.safetensors"])
+def test_a_folder_in_the_way(checkpoint, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.safetensors").mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        save(Path(name), checkpoint)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.safetensors"]
+
+
+def test_a_folder_that_is_not_there_is_made(checkpoint, tmp_path):
+    save(tmp_path / "new" / "a.safetensors", checkpoint)
+    assert load(tmp_path / "new" / "a.safetensors").spec == checkpoint.spec
+
+
+# Reading what is not right
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 100, 5000, -1])
+def test_a_truncated_file(path, length):
+    path.write_bytes(path.read_bytes()[:length])
+    refused(path, "not a whole safetensors file", "again")
+
+
+def test_a_page_instead_of_weights(path):
+    path.write_text("<!DOCTYPE html><html><body>Not found</body></html>")
+    refused(path, "not a whole safetensors file", "again")
+
+
+def test_a_changed_bit(path):
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+    refused(path, "damaged", "again")
+
+
+def test_a_path_where_nothing_is(tmp_path):
+    refused(tmp_path / "absent.safetensors", "no such weights file")
+
+
+def test_a_tfjs_model_is_to_be_converted_first(model, tmp_path):
+    refused(model.write(tmp_path), "posecli convert-weights", "model.json")
+    refused(tmp_path, "posecli convert-weights")
+
+
+def test_weights_of_something_else(tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors", "not weights of posecli", "posecli convert-weights")
+
+
+def spoiled(path, half, spec=None, **tensors):
+    """A file like one of ours but for some tensors (None: left out) or for what it says it is."""
+    changed = {name: tensor for name, tensor in {**half, **tensors}.items() if tensor is not None}
+    metadata = {"format": "posecli/1", "architecture": "mobilenet_v1", "multiplier": "0.50"}
+    save_file(changed, path, {**metadata, "sha256": store._digest(half), **(spec or {})})
+    return path
+
+
+def test_tensors_missing_or_unknown(half, path):
+    refused(spoiled(path, half, **{"stem.weight": None}), "missing tensors: stem.weight", "again")
+    refused(spoiled(path, half, stray=torch.zeros(1)), "unknown tensors: stray", "again")
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(17), torch.zeros(16, 1), torch.zeros(16).half(), torch.zeros(16, dtype=torch.int64)]
+)
+def test_tensors_of_another_shape_or_kind(half, path, tensor):
+    refused(spoiled(path, half, **{"stem.bias": tensor}), "stem.bias", "expected F32 (16,)", "again")
+
+
+@pytest.mark.parametrize("spec", [{"architecture": "resnet50"}, {"multiplier": "2.00"}, {"multiplier": "x"}])
+def test_an_unknown_network(half, path, spec):
+    refused(spoiled(path, half, spec), "unknown network", *spec.values())
+
+
+def test_another_width_than_it_says(half, path):
+    refused(spoiled(path, half, {"multiplier": "0.75"}), "expected F32 (24, 3, 3, 3), got F32 (16, 3, 3, 3)")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_values_that_are_not_finite(path, checkpoint, value):
+    bias = checkpoint.state_dict["stem.bias"].clone()
+    bias[3] = value
+    save(path, replace(checkpoint, state_dict={**checkpoint.state_dict, "stem.bias": bias}))
+    refused(path, "not finite", "stem.bias")
+
+
+# Finding
+
+
+def test_a_bundled_model_is_found_by_name_wherever_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mobilenet-075").mkdir()
+    assert find("mobilenet-075").name == "mobilenet-075.safetensors"
+    assert find("mobilenet-075").is_file()
+
+
+def test_a_path_is_found_as_it_is(path, monkeypatch):
+    assert find(str(path)) == path
+    monkeypatch.chdir(path.parent)
+    assert find(path.name) == Path(path.name)
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "folder/weights", "./mobilenet-100", "model.json"])
+def test_a_path_to_nothing_is_named(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match="no such weights file"):
+        find(name)
+
+
+def test_a_known_model_that_is_not_bundled_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError) as error:
+        find("mobilenet-100")
+    assert str(error.value) == (
+        "no weights for mobilenet-100; convert a downloaded TF.js model with: posecli convert-weights PATH, "
+        "then use --model FILE"
+    )
+
+
+def test_an_unknown_name_suggests_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=r"no model 'mobilnet-75' \(did you mean mobilenet-075\?\)"):
+        find("mobilnet-75")
+    with pytest.raises(WeightsError, match=r"no model 'zebra'; give mobilenet-075 or the path"):
+        find("zebra")

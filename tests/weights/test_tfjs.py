@@ -1,0 +1,227 @@
+import json
+
+import numpy as np
+import pytest
+
+from posecli.errors import ConversionError, MissingPathError
+from posecli.weights.graph import Attrs
+from posecli.weights.tfjs import read_model
+
+
+@pytest.fixture
+def edit(model, tmp_path):
+    """Write the model with its JSON changed in place by a function; the path."""
+
+    def write(change):
+        path = model.write(tmp_path / "edited")
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+        return path
+
+    return write
+
+
+def refused(path, *words):
+    with pytest.raises(ConversionError) as error:
+        read_model(path)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_graph_model_is_read_as_it_stands(model, tmp_path):
+    model.nodes = model.nodes[::-1]  # the reader sorts them
+    graph = read_model(model.write(tmp_path, shard_bytes=333_333))
+    assert graph.source == tmp_path / "model.json"
+    assert (graph.kind, graph.quantization, graph.unused) == ("graph-model", "float32", ())
+    assert graph.tensors.keys() == model.tensors.keys()
+    for name, tensor in model.tensors.items():
+        assert graph.tensors[name].dtype == tensor.dtype
+        assert np.array_equal(graph.tensors[name], tensor)
+    assert set(graph.outputs) == {
+        f"{head}_2/BiasAdd" for head in ("heatmap", "offset", "displacement_fwd", "displacement_bwd")
+    }
+    assert set(graph.sha256s) == {file.name for file in tmp_path.iterdir()}
+    place = {node.name: i for i, node in enumerate(graph.nodes)}
+    assert len(place) == len(model.nodes)
+    assert all(place[name] < place[node.name] for node in graph.nodes for name in node.inputs)
+
+
+def test_attributes_are_parsed_as_tfjs_reads_them(half, build, tmp_path):
+    graph = read_model(build(half, stride=8, fused=True).write(tmp_path))
+    nodes = {node.name: node for node in graph.nodes}
+    assert nodes["Conv2d_0/out"].attrs == Attrs((2, 2), (1, 1), "SAME", ("BiasAdd", "Relu6"))
+    assert nodes["Conv2d_8_depthwise/out"].attrs.dilations == (2, 1)  # written [2, 2, 1, 1]
+    assert nodes["Conv2d_8_depthwise/out"].inputs[1:] == ("Conv2d_8_depthwise/weights", "Conv2d_8_depthwise/bias")
+    assert nodes["heatmap_2/out"].attrs.fused_ops == ("BiasAdd",)
+    assert nodes["sub_2"].attrs == Attrs()
+
+
+def test_the_signature_names_the_outputs(model, tmp_path):
+    model.signature = {"outputs": {"heat:0": {"name": "heatmap_2/BiasAdd:0"}, "off": {"name": "offset_2/BiasAdd"}}}
+    graph = read_model(model.write(tmp_path))
+    assert graph.outputs == {"heat": "heatmap_2/BiasAdd", "off": "offset_2/BiasAdd"}
+    model.signature = {"outputs": {"heat:0": {"name": "nowhere:0"}}}
+    refused(model.write(tmp_path), "outputs that are not nodes: nowhere")
+
+
+@pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535)])
+def test_quantised_values_are_scaled_as_tfjs_does_it(edit, dtype, top):
+    """In float64, then rounded once to float32; integers are rounded half up."""
+    scale, low = 0.1, -3.3
+
+    def quantise(content):
+        group = content["weightsManifest"][0]
+        quantization = {"dtype": dtype, "scale": scale, "min": low}
+        group["paths"] = ["q.bin"]
+        group["weights"] = [
+            {"name": "f", "shape": [3], "dtype": "float32", "quantization": quantization},
+            {"name": "i", "shape": [3], "dtype": "int32", "quantization": {**quantization, "scale": 0.5, "min": -1}},
+        ]
+        content["modelTopology"]["node"] = [{"name": "f", "op": "Const"}, {"name": "i", "op": "Const"}]
+
+    path = edit(quantise)
+    (path.parent / "q.bin").write_bytes(np.array([0, 7, top, 1, 3, 8], dtype).tobytes())
+    graph = read_model(path)
+    assert graph.quantization == dtype
+    assert graph.tensors["f"].dtype == np.float32
+    assert graph.tensors["f"].tolist() == [float(np.float32(q * scale + low)) for q in (0, 7, top)]
+    assert graph.tensors["i"].dtype == np.int32
+    assert graph.tensors["i"].tolist() == [0, 1, 3]  # -0.5, 0.5, 3.0
+
+
+# Which file is meant
+
+
+def test_a_folder_with_one_model_stands_for_it(model, half, first_release, tmp_path):
+    model.write(tmp_path / "second")
+    first_release(half, tmp_path / "first")
+    assert read_model(tmp_path / "second").kind == "graph-model"
+    assert read_model(tmp_path / "first").kind == "first-release manifest"
+
+
+def test_a_folder_with_several_models_is_a_question(model, tmp_path):
+    path = model.write(tmp_path)
+    path.rename(tmp_path / "model-stride8.json")
+    (tmp_path / "model-stride16.json").write_bytes((tmp_path / "model-stride8.json").read_bytes())
+    refused(tmp_path, "model-stride16.json, model-stride8.json", "share their weights")
+    (tmp_path / "other.json").write_text("{}")
+    refused(tmp_path, "other.json", "which one")
+
+
+def test_an_empty_folder_and_a_missing_path(tmp_path):
+    refused(tmp_path, str(tmp_path), "no model.json or manifest.json")
+    with pytest.raises(MissingPathError, match="absent") as error:
+        read_model(tmp_path / "absent")
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", ["{}", '{"a": 1}', '{"a": {"shape": [1]}}'])
+def test_json_of_something_else(tmp_path, content):
+    (tmp_path / "package.json").write_text(content)
+    refused(tmp_path, "package.json", "neither a TF.js graph model nor")
+
+
+def test_a_page_instead_of_a_model(tmp_path):
+    (tmp_path / "model.json").write_text("<html><body>404</body></html>")
+    refused(tmp_path / "model.json", "model.json", "HTML")
+
+
+# Faults of the files
+
+
+def test_a_shard_missing(model, tmp_path):
+    path = model.write(tmp_path)
+    (tmp_path / "group1-shard2of5.bin").unlink()
+    refused(path, "group1-shard2of5.bin", "missing")
+
+
+@pytest.mark.parametrize("change", [-4, 1])
+def test_shards_of_another_length(model, tmp_path, change):
+    path = model.write(tmp_path)
+    shard = tmp_path / "group1-shard5of5.bin"
+    data = shard.read_bytes()
+    shard.write_bytes(data[:change] if change < 0 else data + b"\0")
+    refused(path, "model.json", f"{577_459 * 4:,}", f"{577_459 * 4 + change:,}", "group1-shard5of5.bin")
+
+
+@pytest.mark.parametrize("escape", ["../group1-shard1of5.bin", "/group1-shard1of5.bin", "https://host/a.bin"])
+def test_a_shard_elsewhere(edit, escape):
+    refused(edit(lambda m: m["weightsManifest"][0].update(paths=[escape])), "not inside its folder", escape)
+
+
+def test_a_shape_of_terabytes_allocates_nothing(edit):
+    path = edit(lambda m: m["weightsManifest"][0]["weights"][0].update(shape=[1 << 30, 1 << 30, 1 << 30]))
+    refused(path, "model.json", f"{4 << 90:,}"[:12])
+
+
+def entry(**changes):
+    return lambda m: m["weightsManifest"][0]["weights"][0].update(changes)
+
+
+QUANTIZATION = {"dtype": "uint8", "scale": 1.0, "min": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (entry(dtype="complex64"), ("Conv2d_0/weights", "complex64", "float32, int32")),
+        (entry(dtype=None), ("Conv2d_0/weights", "dtype")),
+        (entry(shape=[3, -3]), ("Conv2d_0/weights", "not a shape")),
+        (entry(shape="3"), ("Conv2d_0/weights", "shape")),
+        (entry(name=7), ("a tensor", "name")),
+        (entry(name="Conv2d_0/bias"), ("two tensors are named Conv2d_0/bias",)),
+        (entry(name="other"), ("no weights for: Conv2d_0/weights",)),
+        (entry(quantization={**QUANTIZATION, "dtype": "float16"}), ("Conv2d_0/weights", "float16", "uint16, uint8")),
+        (entry(quantization={**QUANTIZATION, "scale": None}), ("Conv2d_0/weights", "scale")),
+        (entry(quantization={**QUANTIZATION, "min": float("nan")}), ("Conv2d_0/weights", "min", "nan")),
+        (entry(quantization={**QUANTIZATION, "min": 10**400}), ("Conv2d_0/weights", "min")),
+        (entry(quantization=[]), ("Conv2d_0/weights", "quantization")),
+        (lambda m: m.update(format="layers-model"), ("layers-model", "graph-model")),
+        (lambda m: m.update(weightsManifest={}), ("weightsManifest",)),
+        (lambda m: m.update(weightsManifest=[1]), ("paths",)),
+        (lambda m: m.pop("weightsManifest"), ("weightsManifest",)),
+        (lambda m: m.pop("modelTopology"), ("modelTopology",)),
+        (lambda m: m["modelTopology"].pop("node"), ("node",)),
+        (lambda m: m["weightsManifest"][0].update(paths=[1]), ("paths are not all text",)),
+        (lambda m: m.update(signature={"outputs": 3}), ("signature", "outputs")),
+        (lambda m: m.update(signature={"outputs": {"a": 3}}), ("output a", "name")),
+    ],
+)
+def test_a_manifest_that_is_wrong(edit, change, words):
+    refused(edit(change), "model.json", *words)
+
+
+def node(name="Conv2d_0/conv", **changes):
+    return lambda m: next(n for n in m["modelTopology"]["node"] if n["name"] == name).update(changes)
+
+
+def attr(**changes):
+    return lambda m: next(n for n in m["modelTopology"]["node"] if n["name"] == "Conv2d_0/conv")["attr"].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (node(op=None), ("Conv2d_0/conv", "op")),
+        (node(name="Conv2d_0/conv", input=["nowhere", "x"]), ("Conv2d_0/conv takes nowhere",)),
+        (node(input="text"), ("Conv2d_0/conv", "input")),
+        (node(input=[3]), ("Conv2D at node Conv2d_0/conv",)),
+        (node(input=["sub_2:1", "Conv2d_0/weights"]), ("sub_2:1",)),
+        (node(input=["heatmap_2/BiasAdd", "Conv2d_0/weights"]), ("circle",)),
+        (node(attr=[]), ("Conv2d_0/conv", "attr")),
+        (lambda m: m["modelTopology"]["node"].append({"name": "sub_2", "op": "Relu"}), ("two nodes are named sub_2",)),
+        (lambda m: m["modelTopology"]["node"].append(7), ("a node", "name")),
+        (attr(data_format={"s": "TkNIVw=="}), ("Conv2d_0/conv", "NCHW", "NHWC")),
+        (attr(padding={"s": "RVhQTElDSVQ="}), ("Conv2d_0/conv", "EXPLICIT")),
+        (attr(padding={"s": "%%%"}), ("Conv2d_0/conv", "base64")),
+        (attr(padding={}), ("Conv2d_0/conv",)),
+        (attr(strides={"list": {"i": ["1", "2", "2"]}}), ("Conv2d_0/conv",)),
+        (attr(strides={"list": {"i": ["1", "0", "2", "1"]}}), ("Conv2d_0/conv", "strides")),
+        (attr(dilations={"list": {"i": ["1", "many", "2", "1"]}}), ("Conv2d_0/conv",)),
+        (attr(fused_ops=3), ("Conv2d_0/conv",)),
+    ],
+)
+def test_a_topology_that_is_wrong(edit, change, words):
+    refused(edit(change), "model.json", *words)

@@ -1,0 +1,100 @@
+import pytest
+
+from posecli.errors import ConversionError
+from posecli.weights import untrusted
+from posecli.weights.untrusted import ModelFolder, get, get_shape, parse_json
+
+ESCAPES = ["../secret", "a/../../secret", "/etc/secret", "\\secret", "C:\\secret", "c:secret", "..\\secret", "", ".."]
+ESCAPES += ["https://host/secret", "file:///secret", "\\\\host\\share\\secret", "shards/.."]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_nothing_outside_the_folder_is_read(tmp_path, name):
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "model").mkdir()
+    files = ModelFolder(tmp_path / "model")
+    for act in (files.size, files.read):
+        with pytest.raises(ConversionError, match="not inside its folder"):
+            act(name)
+    assert files.sha256s == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["shard.bin", "shards/shard.bin", "shards\\shard.bin", "./shard.bin", "Größe [1] a.bin"]
+)
+def test_what_lies_inside_is_read_and_its_hash_kept(tmp_path, name):
+    path = tmp_path / name.replace("\\", "/")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"abc")
+    files = ModelFolder(tmp_path)
+    assert (files.size(name), files.read(name)) == (3, b"abc")
+    assert files.sha256s == {name: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
+
+
+@pytest.mark.parametrize("name", ["absent.bin", "a\0b", "x" * 5000, "\ud800"])
+def test_a_file_that_is_not_there_is_named(tmp_path, name):
+    with pytest.raises(ConversionError, match="missing"):
+        ModelFolder(tmp_path).read(name)
+
+
+def test_only_files_are_read(tmp_path):
+    (tmp_path / "shard.bin").mkdir()
+    with pytest.raises(ConversionError, match=r"shard\.bin: not a file"):
+        ModelFolder(tmp_path).size("shard.bin")
+
+
+def test_an_enormous_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "MAX_BYTES", 1000)
+    (tmp_path / "shard.bin").write_bytes(bytes(1000))
+    assert ModelFolder(tmp_path).read("shard.bin") == bytes(1000)
+    (tmp_path / "shard.bin").write_bytes(bytes(1001))
+    with pytest.raises(ConversionError, match=r"shard\.bin: 1,001 bytes is too large"):
+        ModelFolder(tmp_path).read("shard.bin")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "shard.bin").write_bytes(b"abc")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(untrusted.Path, "read_bytes", refuse)
+    with pytest.raises(ConversionError, match=r"shard\.bin: cannot be read \(Permission denied\)"):
+        ModelFolder(tmp_path).read("shard.bin")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"  <!DOCTYPE html><html>Not found</html>", "HTML"),
+        (b"", "not JSON"),
+        (b'{"a": ', "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"version https://git-lfs.github.com/spec/v1", "not JSON"),
+        (b"[1, 2]", "list"),
+        (b"null", "NoneType"),
+    ],
+)
+def test_what_is_not_a_json_object_is_refused_with_its_name(tmp_path, data, words):
+    with pytest.raises(ConversionError, match=words) as error:
+        parse_json(data, tmp_path / "model.json")
+    assert "model.json" in str(error.value)
+
+
+def test_fields_are_of_the_kind_they_should_have():
+    assert get({"name": "a"}, "name", str, "here") == "a"
+    for value in ({}, {"name": 1}, [], None, {"name": "x" * 1000, "other": 1}["name"]):
+        with pytest.raises(ConversionError, match=r"here: expected 'name' with a str"):
+            get(value, "name", str, "here")
+    with pytest.raises(ConversionError, match="got 'xxx") as error:
+        get({"name": "x" * 1000}, "name", int, "here")
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("shape", [[1, -1], [0], [1.0], [True], ["3"], [1] * 9, 3, None])
+def test_shapes_are_positive_whole_numbers(shape):
+    with pytest.raises(ConversionError, match="here"):
+        get_shape({"shape": shape}, "here")
+    assert get_shape({"shape": [3, 1]}, "here") == (3, 1)
+    assert get_shape({"shape": []}, "here") == ()
