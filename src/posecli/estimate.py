@@ -1,0 +1,81 @@
+"""`Estimator`: images in, `Poses` out. Resize, network, decode, restore, for one image or a batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecli.backends import Backend
+from posecli.decode import decode
+from posecli.networks.spec import ModelSpec
+from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
+from posecli.poses import Poses
+from posecli.preprocess import Resize
+from posecli.weights import store
+
+
+class Estimator:
+    """Finds the poses in images, with the options it was made with. Make one with `load_estimator`."""
+
+    def __init__(self, backend: Backend, spec: ModelSpec, options: EstimatorOptions) -> None:
+        spec.check_stride(options.stride)
+        self.backend = backend
+        self.spec = spec
+        self.options = options
+
+    def __call__(self, image: NDArray[np.uint8]) -> Poses:
+        """Find the poses in one image (H, W, 3), RGB; xy is in its pixels. Raises ValueError for anything else."""
+        return self.batch([image])[0]
+
+    def batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Poses]:
+        """Find the poses in each of several images (H, W, 3), RGB, of any sizes.
+
+        Images whose network inputs have equal sides run together.
+        """
+        for image in images:
+            _check_image(image)
+        options = self.options
+        plans = [Resize.plan(image.shape[:2], options.size, options.stride, options.resize) for image in images]
+        groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, plan in enumerate(plans):
+            groups[plan.input_hw].append(index)
+        found: dict[int, Poses] = {}
+        for indices in groups.values():
+            fields = self.backend(np.stack([plans[i].apply(images[i]) for i in indices]))
+            for i, heatmaps, offsets, forward, backward in zip(indices, *(f.numpy() for f in fields), strict=True):
+                poses = decode(heatmaps, offsets, forward, backward, options.stride, options)
+                poses = poses.with_xy(plans[i].restore(poses.xy))
+                found[i] = poses.mirrored(images[i].shape[1]) if options.mirror else poses
+        return [found[i] for i in range(len(images))]
+
+
+def load_estimator(model: str = DEFAULT_MODEL, *, preset: str | None = None, **options: Any) -> Estimator:
+    """Load a model and make an `Estimator` of it.
+
+    `model` is a name (mobilenet-075 ships with posecli) or a path to converted weights. `options` are the fields of
+    `EstimatorOptions`: stride, size, resize, dilation, decoder, single, max_poses, score_threshold, nms_radius,
+    min_pose_score, min_part_score, mirror, device, backend, precision, threads. An option given here beats the preset
+    (tfjs, demo-photo, demo-camera, port2018), the preset beats the defaults; None means not given.
+
+    Raises WeightsError when the model cannot be had and UsageError for an option out of range.
+    """
+    return make_estimator(resolve_options(preset, model=model, **options))
+
+
+def make_estimator(options: EstimatorOptions) -> Estimator:
+    """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them."""
+    checkpoint = store.load(store.find(options.model))
+    checkpoint.spec.check_stride(options.stride)  # before torch starts
+    from posecli.backends.torch import TorchBackend
+
+    backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
+    return Estimator(backend, checkpoint.spec, options)
+
+
+def _check_image(image: NDArray[np.uint8]) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ValueError(f"image: expected uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")

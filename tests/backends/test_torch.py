@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from posecli.backends.torch import TorchBackend, resolve_device
+from posecli.errors import UsageError
+from posecli.networks.mobilenet import MobileNetV1
+from posecli.weights import store
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> store.Checkpoint:
+    return store.load(store.find("mobilenet-075"))
+
+
+def test_normalisation_and_sigmoid_are_inside(checkpoint: store.Checkpoint, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (2, 49, 65, 3), dtype=np.uint8)
+    fields = TorchBackend(checkpoint)(images)
+    network = MobileNetV1(checkpoint.spec)
+    network.load_state_dict(checkpoint.state_dict)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1)
+    torch.testing.assert_close(fields.heatmaps, torch.sigmoid(logits.heatmaps), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fields.forward, logits.forward, atol=1e-3, rtol=1e-5)
+    assert [tuple(f.shape) for f in fields] == [(2, n, 4, 5) for n in (17, 34, 32, 32)]
+    assert all(f.is_contiguous() and f.device.type == "cpu" for f in fields)
+
+
+def test_uint8_and_the_same_values_in_float_agree(checkpoint: store.Checkpoint, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (1, 33, 33, 3), dtype=np.uint8)
+    backend = TorchBackend(checkpoint)
+    for exact, floating in zip(backend(images), backend(images.astype(np.float32)), strict=True):
+        torch.testing.assert_close(exact, floating, atol=0, rtol=0)
+
+
+def test_threads_are_set(checkpoint: store.Checkpoint) -> None:
+    before = torch.get_num_threads()
+    try:
+        TorchBackend(checkpoint, threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "--device must be auto, cpu, cuda, cuda:N or mps; got 'gpu'"),
+        ("cuda:x", "--device must be auto"),
+        ("cuda", "sees no CUDA GPU; use --device cpu"),
+        ("cuda:1", "sees no CUDA GPU"),
+        ("mps", "no Metal GPU; use --device cpu"),
+    ],
+)
+def test_devices_that_are_not_there(device: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=message):
+        resolve_device(device)
+
+
+def test_a_gpu_number_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(UsageError, match="there are only 2 CUDA GPUs, numbered from 0"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_the_best_there_is(cuda: bool, mps: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device("auto").type == chosen
