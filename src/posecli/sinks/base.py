@@ -1,0 +1,60 @@
+"""What every sink has in common. Light: the command line's help may import it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from posecli.errors import OutputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from posecli.poses import Poses
+    from posecli.sources import Failure, Frame, Still
+
+
+class FrameOutputError(OutputError):
+    """The result of one frame cannot be written; those of the others can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a JSON file says before its frames: which model with which options found them. JSON values only."""
+
+    model: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+class Sink(Protocol):
+    """Where results go. A context manager; leaving it keeps what was written, whatever ended the work."""
+
+    def __enter__(self) -> Self:
+        """Open what is written to. Raises OutputError where that cannot be."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Complete the output with what was written so far."""
+        ...
+
+    def write(self, frame: Frame, poses: Poses) -> None:
+        """Record what was found in a frame.
+
+        Raises FrameOutputError where this frame cannot be recorded but others can, OutputError where none can.
+        """
+        ...
+
+    def fail(self, failure: Failure) -> None:  # noqa: ARG002  # nothing to do by default
+        """Record that an input gave no frame. Formats that have no place for it pass over it."""
+        return
+
+    def plan(self, entries: Iterable[Still]) -> None:  # noqa: ARG002  # nothing to do by default
+        """Check, before any work, what the whole run would write.
+
+        Raises UsageError where two inputs would share one output file, or an input would be overwritten.
+        """
+        return

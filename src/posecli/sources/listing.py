@@ -1,0 +1,189 @@
+"""Which images a command line names, and what each is called in the results. No pixel is read here.
+
+A name is the posix path below the input argument; where several inputs are given, the argument's own last component
+comes before it, so that `a/1.jpg` and `b/1.jpg` stay apart. A file or an address is called by its own last component.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import has_magic, iglob
+from pathlib import Path, PurePath
+from typing import TextIO
+from urllib.parse import unquote, urlsplit
+
+from posecli.errors import InputError, MissingPathError, UsageError
+
+# What a folder is searched for. HEIC is listed so that it fails with a remedy instead of being passed over.
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".jp2"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".hif"),
+    }
+)
+_URL_NAME_FALLBACK = "image.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """One image to be read."""
+
+    name: str  # posix path, as the results call it
+    index: int  # position in the whole list, from 0
+    location: Path | str  # a file, or an address
+    error: InputError | None = None  # why there is nothing to read
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A `Still` before it has its place in the list."""
+
+    name: str
+    location: Path | str
+    error: InputError | None = None
+
+
+def list_stills(
+    inputs: Sequence[str], *, recursive: bool, exclude: Path | None, stdin: TextIO | None
+) -> tuple[Still, ...]:
+    """Every image of every input: inputs in the order given, each one's images in the order of their names.
+
+    An input that is missing or holds no image is listed with its error. Raises UsageError where no image is left.
+    """
+    hidden = None if exclude is None else Path(os.path.realpath(exclude))
+    several = len(inputs) > 1
+    found: list[_Found] = []
+    for argument in inputs:
+        if argument == "-":
+            for line in _lines(sys.stdin if stdin is None else stdin):
+                found += _find(line, _clean(line), recursive, hidden)
+        elif has_magic(argument) and not _is_url(argument) and not os.path.lexists(argument):
+            found += _find_glob(argument, several, hidden)
+        else:
+            found += _find(argument, _own_name(argument) if several else "", recursive, hidden)
+    _check_something_to_do(inputs, found)
+    return tuple(Still(entry.name, index, entry.location, entry.error) for index, entry in enumerate(found))
+
+
+def _check_something_to_do(inputs: Sequence[str], found: Sequence[_Found]) -> None:
+    if any(entry.error is None for entry in found):
+        return
+    if not found:
+        raise UsageError("no paths on standard input" if inputs else "no input given")
+    more = f" (and {len(found) - 1} more inputs without an image)" if len(found) > 1 else ""
+    raise UsageError(f"{found[0].error}{more}")
+
+
+def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> list[_Found]:
+    """The images of a file, folder or address; `prefix` is what their names start with, if not empty."""
+    if _is_url(argument):
+        return [_Found(_url_name(argument), argument)]
+    path = Path(argument)
+    name = prefix or _own_name(argument)
+    if not _exists(path):
+        missing = MissingPathError(f"{argument}: no such file or folder; check the path")
+        return [_Found(name, path, missing)]
+    if not path.is_dir():
+        return [_Found(name, path)]
+    if hidden is not None and Path(os.path.realpath(path)) == hidden:
+        raise UsageError(f"{argument}: the output folder is the input folder; choose another one with -o")
+    images = list(_walk(path, path, recursive, hidden))
+    if not images:
+        return [_Found(name, path, _no_images(path, argument, recursive, hidden))]
+    return _named(images, prefix)
+
+
+def _named(images: Iterable[_Found], prefix: str) -> list[_Found]:
+    prefixed = (replace(image, name=f"{prefix}/{image.name}" if prefix else image.name) for image in images)
+    return sorted(prefixed, key=lambda image: image.name)
+
+
+def _no_images(path: Path, argument: str, recursive: bool, hidden: Path | None) -> InputError:
+    if not recursive and any(image.error is None for image in _walk(path, path, True, hidden)):
+        return InputError(f"no images in {argument} itself, but in folders below it; use --recursive")
+    return InputError(f"no images in {argument}; give a folder that holds some, such as JPEG or PNG files")
+
+
+def _walk(folder: Path, top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
+    """The image files in `folder`, named from `top`; hidden entries and symbolic links to folders are passed over."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if not entry.name.startswith(".")]
+    except OSError as error:
+        reason = InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")
+        yield _Found(folder.relative_to(top).as_posix(), folder, reason)
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if not entry.is_dir():
+            if _is_image(path):
+                yield _Found(path.relative_to(top).as_posix(), path)
+        elif recursive and not entry.is_symlink() and Path(os.path.realpath(path)) != hidden:
+            yield from _walk(path, top, recursive, hidden)
+
+
+def _find_glob(pattern: str, several: bool, hidden: Path | None) -> list[_Found]:
+    parts = PurePath(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if has_magic(part))
+    parent = Path(*parts[:fixed])
+    # Unlike Path.glob, glob passes over hidden files, and takes "**.jpg" and a final "**" on every Python.
+    matches = {Path(match) for match in iglob(pattern, recursive=True)}  # noqa: PTH207
+    images = [
+        _Found(path.relative_to(parent).as_posix(), path)
+        for path in matches
+        if _is_image(path) and path.is_file() and not _lies_in(path, hidden)
+    ]
+    if not images:
+        missing = MissingPathError(f"{pattern}: no image matches; check the pattern")
+        return [_Found(parts[-1], Path(pattern), missing)]
+    return _named(images, _own_name(str(parent)) if several else "")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file system, or a folder closed to us
+        return False
+
+
+def _is_url(argument: str) -> bool:
+    return argument.lower().startswith(("http://", "https://"))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _lies_in(path: Path, folder: Path | None) -> bool:
+    return folder is not None and folder in Path(os.path.realpath(path)).parents
+
+
+def _lines(stdin: TextIO) -> list[str]:
+    try:
+        lines = stdin.read().removeprefix("\ufeff").split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the list on standard input is not {error.encoding} text; write it as UTF-8") from error
+    return [line for line in (line.removesuffix("\r") for line in lines) if line]
+
+
+def _own_name(argument: str) -> str:
+    """The last component of a path as it stands, of `.` and `..` as they resolve; empty for the root."""
+    name = PurePath(argument).name
+    return name if name not in ("", "..") else Path(argument).resolve().name
+
+
+def _clean(line: str) -> str:
+    """The name of a path in a list: its folders are kept, but it never leads out of where results go."""
+    path = PurePath(os.path.normpath(line))
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]
+    return "/".join(parts) or _own_name(line)
+
+
+def _url_name(url: str) -> str:
+    """The last component of an address's path, in characters that every file system takes."""
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    return re.sub(r"[^\w.() -]", "_", name).strip(". ") or _URL_NAME_FALLBACK

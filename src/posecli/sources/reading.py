@@ -1,0 +1,101 @@
+"""Read one image, from a path, bytes or an address, as upright 8-bit RGB; say clearly why where that fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecli import __version__
+from posecli.errors import InputError
+from posecli.opencv import cv2
+from posecli.sources.containers import Container, inspect
+
+TIMEOUT_S = 30.0
+MAX_DOWNLOAD_BYTES = 100_000_000
+_DOWNLOAD_STEP_BYTES = 1 << 16
+
+
+def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
+    """Read an image as (H, W, 3) RGB: upright as its EXIF says, 16-bit scaled to 8, alpha dropped.
+
+    `name` is what error messages call it. Raises InputError where it cannot be read whole.
+    """
+    data = _read_bytes(source, name) if isinstance(source, Path) else source
+    if not data:
+        raise InputError(f"{name}: the file is empty (0 bytes); get a fresh copy of it")
+    container = inspect(data)
+    if container is None:
+        raise InputError(f"{name}: not an image that OpenCV can read; give a JPEG or PNG file, or convert it to one")
+    if container.format == "HEIC":
+        raise InputError(f"{name}: HEIC is not supported; convert it to JPEG, for example with: heif-convert")
+    if not container.whole:
+        raise InputError(f"{name}: the {container.format} file is cut off or damaged; get a fresh copy of it")
+    image = _decode(data, container, name)
+    return np.ascontiguousarray(_upright(image, container.orientation)[..., ::-1])
+
+
+def fetch(url: str) -> bytes:
+    """Download an image. Raises InputError where the address gives none."""
+    import requests
+
+    headers = {"User-Agent": f"posecli/{__version__}"}
+    try:
+        with requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as response:
+            if not response.ok:
+                raise InputError(f"{url}: HTTP {response.status_code} {response.reason}; check the address")
+            if response.headers.get("Content-Type", "").startswith("text/"):
+                raise InputError(f"{url}: a web page or text, not an image; give the address of the image itself")
+            data = bytearray()
+            for part in response.iter_content(_DOWNLOAD_STEP_BYTES):
+                data += part
+                if len(data) > MAX_DOWNLOAD_BYTES:
+                    limit_mb = MAX_DOWNLOAD_BYTES // 1_000_000
+                    raise InputError(f"{url}: larger than {limit_mb} MB; download it and give the file")
+    except (requests.RequestException, OSError) as error:
+        raise InputError(
+            f"{url}: cannot be fetched ({_innermost(error)}); check the address and the network"
+        ) from error
+    return bytes(data)
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong in the end: requests wraps the reason several times over, with object addresses."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror or error}); check its permissions") from error
+
+
+def _decode(data: bytes, container: Container, name: str) -> NDArray[np.uint8]:
+    """Decode to (H, W, 3) BGR as stored, not yet turned."""
+    try:
+        # The orientation is ours to apply: OpenCV's versions differ in which formats they turn.
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        reason = "too many pixels" if "PIXELS" in str(error) else str(error).strip().splitlines()[-1]
+        raise InputError(f"{name}: OpenCV cannot decode it ({reason}); convert it to a smaller JPEG or PNG") from error
+    if image is None:
+        raise InputError(
+            f"{name}: OpenCV {cv2.__version__} cannot decode this {container.format} file; it is damaged or of a kind "
+            "that is not supported: convert it to JPEG or PNG"
+        )
+    return np.asarray(image, np.uint8)
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation, 1 to 8, of an image (H, W, 3)."""
+    if orientation >= 5:  # rows and columns have changed places
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_makers import MakeFrame, MakePoses
+from posecli.errors import UsageError
+from posecli.poses import Poses
+from posecli.sinks import FrameOutputError
+from posecli.sinks.coco import CocoSink, read_image_ids
+
+
+@pytest.fixture
+def annotations(tmp_path: Path) -> Path:
+    images = [
+        {"id": 11, "file_name": "train/a.jpg", "width": 80, "height": 60},
+        {"id": 12, "file_name": "val/a.jpg", "width": 80, "height": 60},
+        {"id": 13, "file_name": "val/b.jpg", "width": 80, "height": 60},
+    ]
+    keypoints = [value for part in range(17) for value in (part, 2 * part, 2)]
+    person = {"id": 1, "image_id": 13, "category_id": 1, "iscrowd": 0, "area": 600.0, "bbox": [0, 0, 17, 34]}
+    path = tmp_path / "annotations.json"
+    path.write_text(
+        json.dumps(
+            {
+                "images": images,
+                "annotations": [{**person, "keypoints": keypoints, "num_keypoints": 17}],
+                "categories": [{"id": 1, "name": "person"}],
+                "info": {},
+            }
+        )
+    )
+    return path
+
+
+def results(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_a_result_per_pose(tmp_path: Path, make_frame: MakeFrame, make_poses: MakePoses) -> None:
+    path = tmp_path / "out.json"
+    with CocoSink(str(path)) as sink:
+        sink.write(make_frame("x/000000000139.jpg", 0), make_poses(2))
+        sink.write(make_frame("nobody.jpg", 1), Poses.empty())
+        sink.write(make_frame("photo.jpg", 2), make_poses(1))
+        sink.write(make_frame("²3.jpg", 3), make_poses(1))
+    written = results(path)
+    assert [result["image_id"] for result in written] == [139, 139, 2, 3]
+    assert list(written[0]) == ["image_id", "category_id", "keypoints", "score"]
+    assert (written[0]["category_id"], written[0]["score"]) == (1, 0.9)
+    assert len(written[0]["keypoints"]) == 51
+    assert written[0]["keypoints"][:6] == [0.123, 0, 1, 1.123, 2, 1]
+
+
+def test_nothing_found_is_an_empty_list(tmp_path: Path) -> None:
+    with CocoSink(str(tmp_path / "out.json")):
+        pass
+    assert results(tmp_path / "out.json") == []
+
+
+def test_pycocotools_reads_and_scores_it(
+    tmp_path: Path, annotations: Path, make_frame: MakeFrame, make_poses: MakePoses
+) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    path = tmp_path / "out.json"
+    with CocoSink(str(path), read_image_ids(annotations)) as sink:
+        sink.write(make_frame("b.jpg"), make_poses(1))
+    truth = coco.COCO(str(annotations))
+    found = truth.loadRes(str(path))
+    assert [found.anns[key]["image_id"] for key in found.anns] == [13]
+    scores = evaluation.COCOeval(truth, found, "keypoints")
+    scores.params.imgIds = [13]
+    scores.evaluate()
+    scores.accumulate()
+    scores.summarize()
+    assert scores.stats[0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "image_id"), [("train/a.jpg", 11), ("val/a.jpg", 12), ("val/b.jpg", 13), ("b.jpg", 13), ("x/y/b.jpg", 13)]
+)
+def test_ids_come_from_the_annotations(
+    tmp_path: Path, annotations: Path, make_frame: MakeFrame, make_poses: MakePoses, name: str, image_id: int
+) -> None:
+    path = tmp_path / "out.json"
+    with CocoSink(str(path), read_image_ids(annotations)) as sink:
+        sink.write(make_frame(name), make_poses(1))
+    assert results(path)[0]["image_id"] == image_id
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "000000000013.jpg"])
+def test_an_image_without_an_id_is_refused_and_the_rest_stays(
+    tmp_path: Path, annotations: Path, make_frame: MakeFrame, make_poses: MakePoses, name: str
+) -> None:
+    path = tmp_path / "out.json"
+    with CocoSink(str(path), read_image_ids(annotations)) as sink:
+        with pytest.raises(FrameOutputError, match=f"{name}: not among the images of --annotations; leave it out"):
+            sink.write(make_frame(name), Poses.empty())
+        sink.write(make_frame("b.jpg"), make_poses(1))
+    assert len(results(path)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{"id": 1}]}', '{"images": 3}', "\xff"])
+def test_what_is_no_annotation_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "annotations.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"annotations.json: no COCO annotations"):
+        read_image_ids(path)
+
+
+def test_a_missing_annotation_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone.json: cannot be read \(.+\); check --annotations"):
+        read_image_ids(tmp_path / "gone.json")

@@ -1,0 +1,57 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frame_makers import MakeFrame, MakePoses
+from posecli.errors import InputError, UsageError
+from posecli.sinks import DATA_FORMATS, Header, format_of, open_poses
+from posecli.sinks.formats import FOLDER_FORMATS
+from posecli.sources import Failure, Still
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("a.json", "json"), ("a.b.JSONL", "jsonl"), ("a.ndjson", "jsonl"), ("dir.json/a.csv", "csv"), ("-", "json")],
+)
+def test_the_suffix_tells_the_format(path: str, expected: str) -> None:
+    assert format_of(path) == expected
+
+
+@pytest.mark.parametrize("name", DATA_FORMATS)
+def test_an_explicit_format_wins(name: str) -> None:
+    assert format_of("poses.json", name) == name
+
+
+@pytest.mark.parametrize("path", ["poses", "poses.txt", "folder/"])
+def test_an_unknown_suffix_lists_the_formats(path: str) -> None:
+    with pytest.raises(UsageError, match=r"give --format \(json, jsonl, csv, csv-wide, coco, openpose, yolo-pose\)"):
+        format_of(path)
+
+
+def test_an_unknown_format_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no format 'jsnl' \(did you mean jsonl\?\); there are: json"):
+        format_of("-", "jsnl")
+
+
+@pytest.mark.parametrize("name", sorted(FOLDER_FORMATS))
+def test_a_folder_is_not_written_to_stdout(name: str, header: Header) -> None:
+    with pytest.raises(UsageError, match=f"{name} writes a folder of files.*; give the folder with -o"):
+        open_poses("-", name, header, 0.2)
+
+
+@pytest.mark.parametrize("name", DATA_FORMATS)
+def test_every_format_opens_and_writes(
+    name: str, tmp_path: Path, header: Header, make_frame: MakeFrame, make_poses: MakePoses
+) -> None:
+    with open_poses(str(tmp_path / "out"), name, header, 0.2) as sink:
+        sink.plan([Still("a.jpg", 0, Path("a.jpg"))])
+        sink.fail(Failure("b.jpg", 1, InputError("b.jpg: no")))
+        sink.write(make_frame(), make_poses(2))
+    assert (tmp_path / "out").is_dir() == (name in FOLDER_FORMATS)
+
+
+def test_names_and_suffixes_need_no_heavy_import() -> None:
+    code = "import sys, posecli.sinks, posecli.sinks.formats; print({'numpy', 'cv2', 'torch'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,135 @@
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from image_files import box, exif_block, gradient, jpeg_with_exif, png_with_exif, webp_with_exif
+from posecli.opencv import cv2
+from posecli.sources.containers import exif_orientation, inspect, media_brands
+from posecli.sources.reading import _upright
+
+UPRIGHT = gradient(24, 40)
+
+
+def encoded(suffix: str, *settings: int) -> bytes:
+    return cv2.imencode(suffix, UPRIGHT, settings)[1].tobytes()
+
+
+JPEG = jpeg_with_exif(encoded(".jpg"), 6, thumbnail=encoded(".jpg"))
+PROGRESSIVE = encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+RESTARTS = encoded(".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
+PNG = png_with_exif(encoded(".png"), 6)
+WEBP = webp_with_exif(encoded(".webp"), 6, (24, 40))
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "orientation"),
+    [(JPEG, "JPEG", 6), (PROGRESSIVE, "JPEG", 1), (RESTARTS, "JPEG", 1), (PNG, "PNG", 6), (WEBP, "WebP", 6)],
+)
+def test_a_whole_file_is_whole(data: bytes, name: str, orientation: int) -> None:
+    for extra in (b"", b"\0" * 100, b"\xff\xd8\xff\xe0 another picture"):
+        container = inspect(data + extra)
+        assert container is not None
+        assert (container.format, container.whole, container.orientation) == (name, True, orientation)
+
+
+@pytest.mark.parametrize("data", [JPEG, PROGRESSIVE, RESTARTS, PNG, WEBP], ids=["jpeg", "prog", "rst", "png", "webp"])
+@settings(deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_any_cut_is_seen(data: bytes, share: float) -> None:
+    container = inspect(data[: int(share * len(data))])
+    assert container is None or not container.whole
+
+
+def test_a_jpeg_may_have_bytes_between_its_segments() -> None:
+    container = inspect(PROGRESSIVE.replace(b"\xff\xdb", b"\0\0\0\xff\xdb", 1))
+    assert container is not None
+    assert container.whole
+
+
+def test_a_long_run_of_fill_bytes_is_walked_once() -> None:
+    container = inspect(b"\xff\xd8\xff\xda\0\2" + b"\xff" * 1_000_000)
+    assert container is not None
+    assert not container.whole
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(order: str, orientation: int) -> None:
+    assert exif_orientation(exif_block(orientation, order)) == orientation
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_impossible_orientation_is_none(value: int) -> None:
+    assert exif_orientation(exif_block(value)) == 1
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60))
+def test_broken_exif_is_upright_or_valid(rubbish: bytes) -> None:
+    assert 1 <= exif_orientation(b"II*\0" + rubbish) <= 8
+    assert exif_orientation(rubbish[:3]) == 1
+
+
+def test_exif_without_orientation() -> None:
+    assert exif_orientation(exif_block(6).replace(struct.pack("<H", 0x0112), struct.pack("<H", 0x0110), 1)) == 1
+
+
+def avif(*properties: bytes) -> bytes:
+    ipco = box(b"ipco", *properties)
+    meta = box(b"meta", b"\0\0\0\0", box(b"hdlr", b"x"), box(b"iprp", ipco))
+    return box(b"ftyp", b"avif\0\0\0\0mif1miaf") + meta + box(b"mdat", b"pixels")
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_avif_turns_then_mirrors(turns: int, axis: int | None) -> None:
+    properties = [box(b"ispe", b"\0" * 12), box(b"irot", bytes([turns]))]
+    if axis is not None:
+        properties.append(box(b"imir", bytes([axis])))
+    container = inspect(avif(*properties))
+    assert container is not None
+    stored = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    expected = np.rot90(stored, turns)
+    expected = expected if axis is None else np.flip(expected, axis)
+    np.testing.assert_array_equal(_upright(stored, container.orientation), expected)
+
+
+def test_a_box_without_a_length_ends_the_walk() -> None:
+    container = inspect(avif() + struct.pack(">I", 0) + b"free" + box(b"irot", b"\1"))
+    assert container is not None
+    assert container.orientation == 1
+
+
+def test_media_brands() -> None:
+    assert media_brands(box(b"ftyp", b"heic\0\0\0\0mif1heic")) == {b"heic", b"mif1"}
+    assert media_brands(b"no media") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"GIF89a", "GIF"),
+        (b"BM\0\0", "BMP"),
+        (b"II*\0\x08\0\0\0", "TIFF"),
+        (b"MM\0+\0\x08\0\0", "TIFF"),
+        (b"P6\n1 1\n255\nabc", "PNM"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x0a", "JPEG XL"),
+        (box(b"ftyp", b"heix\0\0\0\0mif1"), "HEIC"),
+        (box(b"ftyp", b"mif1\0\0\0\0avif"), "AVIF"),
+    ],
+)
+def test_formats_by_their_first_bytes(data: bytes, name: str) -> None:
+    container = inspect(data)
+    assert container is not None
+    assert container.format == name
+
+
+@pytest.mark.parametrize(
+    "data", [b"hello, world", b"Please\n", b"<html>", b"%PDF-1.7", box(b"ftyp", b"isom\0\0\0\0mp41")]
+)
+def test_what_is_no_image(data: bytes) -> None:
+    assert inspect(data) is None

@@ -1,0 +1,227 @@
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecli.errors import InputError, MissingPathError, UsageError
+from posecli.sources import listing
+from posecli.sources.listing import Still, list_stills
+
+Tree = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of our own, as a user does."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def tree() -> Tree:
+    def make(*names: str) -> None:
+        for name in names:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).touch()
+
+    return make
+
+
+def stills(
+    *inputs: str, recursive: bool = False, exclude: Path | None = None, stdin: str | None = None
+) -> tuple[Still, ...]:
+    listed = None if stdin is None else io.StringIO(stdin)
+    return list_stills(inputs, recursive=recursive, exclude=exclude, stdin=listed)
+
+
+def names(*inputs: str, recursive: bool = False, exclude: Path | None = None, stdin: str | None = None) -> list[str]:
+    found = stills(*inputs, recursive=recursive, exclude=exclude, stdin=stdin)
+    assert [still.index for still in found] == list(range(len(found)))
+    assert all(still.error is None for still in found)
+    assert all(isinstance(still.location, str) or still.location.exists() for still in found)
+    return [still.name for still in found]
+
+
+def test_a_file_is_called_by_its_last_component(tree: Tree) -> None:
+    tree("a/b/photo.jpg", "other.png")
+    assert names("a/b/photo.jpg") == ["photo.jpg"]
+    assert names("a/b/photo.jpg", "other.png") == ["photo.jpg", "other.png"]
+
+
+def test_a_file_given_is_taken_whatever_its_suffix(tree: Tree) -> None:
+    tree("photo", ".hidden.jpg")
+    assert names("photo", ".hidden.jpg") == ["photo", ".hidden.jpg"]
+
+
+def test_a_folder_is_sorted_and_its_other_files_are_ignored(tree: Tree) -> None:
+    tree("in/b.jpg", "in/a.PNG", "in/B.webp", "in/notes.txt", "in/.hidden.jpg", "in/.git/x.jpg", "in/sub/c.jpg")
+    assert names("in") == ["B.webp", "a.PNG", "b.jpg"]
+    assert names("in/") == names("in")
+
+
+def test_recursion_sorts_whole_paths(tree: Tree) -> None:
+    tree("in/b.jpg", "in/a/z.jpg", "in/a.jpg", "in/a/.hidden/x.jpg", "in/c/d/e.tif")
+    assert names("in", recursive=True) == ["a.jpg", "a/z.jpg", "b.jpg", "c/d/e.tif"]
+
+
+@pytest.mark.parametrize("suffix", ["heic", "HEIF", "gif", "avif", "jfif", "jpe", "tif", "jp2", "ppm", "bmp", "webp"])
+def test_suffixes_that_a_folder_is_searched_for(tree: Tree, suffix: str) -> None:
+    tree(f"in/a.{suffix}")
+    assert names("in") == [f"a.{suffix}"]
+
+
+def test_several_inputs_are_told_apart_by_their_last_components(tree: Tree) -> None:
+    tree("x/one/1.jpg", "two/1.jpg", "two/sub/2.jpg", "3.jpg")
+    assert names("two", "x/one", "3.jpg", recursive=True) == ["two/1.jpg", "two/sub/2.jpg", "one/1.jpg", "3.jpg"]
+
+
+def test_the_current_folder_is_called_by_its_name(tree: Tree) -> None:
+    tree("1.jpg", "sub/2.jpg")
+    assert names(".") == ["1.jpg"]
+    assert names(".", "sub") == ["here/1.jpg", "sub/2.jpg"]
+    assert names("sub/..", "sub") == ["here/1.jpg", "sub/2.jpg"]
+
+
+def test_a_link_to_a_folder_is_not_followed_but_one_to_a_file_is(tree: Tree) -> None:
+    tree("in/a.jpg")
+    Path("in/loop").symlink_to(Path("in").resolve(), target_is_directory=True)
+    Path("in/b.jpg").symlink_to(Path("in/a.jpg").resolve())
+    assert names("in", recursive=True) == ["a.jpg", "b.jpg"]
+
+
+def test_the_output_folder_is_not_searched(tree: Tree) -> None:
+    tree("in/a.jpg", "in/out/a.jpg", "in/out/deep/a.jpg", "in/outer/b.jpg")
+    assert names("in", recursive=True, exclude=Path("in/out")) == ["a.jpg", "outer/b.jpg"]
+    assert names("in/**/*.jpg", exclude=Path("in/../in/out")) == ["a.jpg", "outer/b.jpg"]
+
+
+def test_a_folder_below_the_output_folder_may_be_asked_for(tree: Tree) -> None:
+    tree("photos/a.jpg")
+    assert names("photos", exclude=Path()) == ["a.jpg"]
+
+
+def test_the_output_folder_cannot_be_the_input_folder(tree: Tree) -> None:
+    tree("in/a.jpg")
+    with pytest.raises(UsageError, match="in: the output folder is the input folder; choose another one with -o"):
+        stills("in", exclude=Path("in/."))
+
+
+def test_globs_are_named_from_their_fixed_parent(tree: Tree) -> None:
+    tree("a/1.jpg", "a/2.png", "a/b/3.jpg", "a/b/.4.jpg", "a/x.txt", "c/5.jpg")
+    assert names("a/*.jpg") == ["1.jpg"]
+    assert names("a/*") == ["1.jpg", "2.png"]
+    assert names("a/**/*.jpg") == ["1.jpg", "b/3.jpg"]
+    assert names("a/**") == ["1.jpg", "2.png", "b/3.jpg"]
+    assert names("[ac]/*.jpg") == ["a/1.jpg", "c/5.jpg"]
+    assert names(str(Path("a/?.jpg").absolute())) == ["1.jpg"]
+    assert names("a/*.png", "c") == ["a/2.png", "c/5.jpg"]
+
+
+def test_a_path_with_brackets_wins_over_its_meaning_as_a_glob(tree: Tree) -> None:
+    tree("photo[1].jpg", "photo1.jpg", "set [a]/é ☃.jpg")
+    assert names("photo[1].jpg") == ["photo[1].jpg"]
+    assert names("set [a]") == ["é ☃.jpg"]
+
+
+def test_a_list_on_stdin_keeps_its_order_and_folders(tree: Tree) -> None:
+    tree("b/1.jpg", "a/1.jpg", "dir/2.jpg", " spaced [x].jpg", "../outside/3.jpg")
+    listed = "b/1.jpg\na/1.jpg\r\n\n./dir\n spaced [x].jpg\n../outside/3.jpg\na/../b/1.jpg\nhttp://host/x.png\n"
+    assert names("-", stdin=listed) == [
+        *("b/1.jpg", "a/1.jpg", "dir/2.jpg", " spaced [x].jpg", "outside/3.jpg", "b/1.jpg", "x.png")
+    ]
+
+
+def test_absolute_paths_on_stdin_lose_their_root(tree: Tree, here: Path) -> None:
+    tree("a.jpg")
+    [name] = names("-", stdin=f"\ufeff{here / 'a.jpg'}")
+    assert name == (here / "a.jpg").relative_to(here.anchor).as_posix()
+
+
+def test_a_folder_on_stdin_may_be_the_current_one(tree: Tree) -> None:
+    tree("a.jpg")
+    assert names("-", stdin=".\n") == ["here/a.jpg"]
+
+
+def test_stdin_that_is_not_text() -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe.jpg\n"), encoding="utf-8")
+    with pytest.raises(UsageError, match="not utf-8 text; write it as UTF-8"):
+        list_stills(["-"], recursive=False, exclude=None, stdin=stdin)
+
+
+def test_stdin_is_the_real_one_by_default(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("a.jpg")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a.jpg\n"))
+    assert names("-") == ["a.jpg"]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_no_line_leads_out_of_the_output_folder(line: str) -> None:
+    parts = listing._clean(line).split("/")
+    assert ".." not in parts
+    assert not Path(*parts).is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://host/a/photo%20one.jpg?size=3#top", "photo one.jpg"),
+        ("HTTPS://host/b:c.png", "b_c.png"),
+        ("https://host/", "image.jpg"),
+        ("https://host", "image.jpg"),
+        ("https://host/..", "image.jpg"),
+        ("https://host/a%2Fb.jpg", "b.jpg"),
+    ],
+)
+def test_addresses(url: str, name: str) -> None:
+    assert names(url) == [name]
+    assert stills(url)[0].location == url
+
+
+def test_what_is_missing_is_listed_and_the_rest_stays(tree: Tree) -> None:
+    tree("a.jpg", "empty/notes.txt")
+    found = stills("gone/b.jpg", "a.jpg", "x*.jpg", "empty", "n" * 5000)
+    assert [still.name for still in found[:-1]] == ["b.jpg", "a.jpg", "x*.jpg", "empty"]
+    assert [type(still.error) for still in found] == [
+        *(MissingPathError, type(None), MissingPathError, InputError, MissingPathError)
+    ]
+    assert str(found[0].error) == "gone/b.jpg: no such file or folder; check the path"
+
+
+def test_a_closed_folder_is_listed_and_the_rest_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("in/a.jpg", "in/closed/b.jpg")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    found = stills("in", recursive=True)
+    assert [still.name for still in found] == ["a.jpg", "closed"]
+    assert "closed: cannot be listed (Permission denied); check its permissions" in str(found[1].error)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "stdin", "message"),
+    [
+        (["empty"], None, "no images in empty; give a folder that holds some"),
+        (["deep"], None, "no images in deep itself, but in folders below it; use --recursive"),
+        (["gone.jpg"], None, "gone.jpg: no such file or folder; check the path"),
+        (["gone.jpg", "empty"], None, r"gone.jpg: no such.*\(and 1 more inputs without an image\)"),
+        (["*.jpg"], None, r"\*.jpg: no image matches; check the pattern"),
+        (["-"], "\n\n", "no paths on standard input"),
+        ([], None, "no input given"),
+    ],
+)
+def test_nothing_to_do(tree: Tree, inputs: list[str], stdin: str | None, message: str) -> None:
+    tree("empty/notes.txt", "deep/er/a.jpg")
+    with pytest.raises(UsageError, match=message):
+        stills(*inputs, stdin=stdin)
