@@ -1,0 +1,61 @@
+"""Draw poses over an image: pure functions from pixels to pixels.
+
+A person is drawn as limbs, then joints, the best-scoring person last and so on top; boxes lie below everybody, captions
+above. Every colour is (r, g, b, 255): on a transparent background the canvas has four channels and starts as zeros, so
+that each stroke composes premultiplied colour and coverage alike; `_straight` divides the coverage out at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posecli.draw.captions import draw_boxes, draw_captions
+from posecli.draw.classic import draw_classic
+from posecli.draw.modern import draw_modern
+from posecli.draw.people import PALETTE, Image, gather
+from posecli.draw.style import MODERN, DrawStyle
+from posecli.opencv import cv2
+from posecli.options import Background
+from posecli.poses import Poses
+
+__all__ = ["PALETTE", "DrawStyle", "draw"]
+
+
+def draw(image: Image, poses: Poses, style: DrawStyle = MODERN) -> Image:
+    """Draw `poses` over `image`, (H, W, 3) RGB, which stays as it is.
+
+    Returns (H, W, 3) RGB, or (H, W, 4) RGBA with straight alpha where the background is transparent. Parts may lie
+    outside the image; those that are not finite are left out. Raises ValueError when the image has another shape.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    canvas = _background(image, style.background)
+    if not canvas.size:
+        return canvas
+    people = gather(poses, canvas, style)
+    if style.boxes:
+        draw_boxes(canvas, people)
+    if style.name == "classic":
+        draw_classic(canvas, people)
+    else:
+        draw_modern(canvas, people)
+    if style.labels or style.scores:
+        draw_captions(canvas, people, style.boxes)
+    return _straight(canvas) if style.background == "transparent" else canvas
+
+
+def _background(image: Image, background: Background) -> Image:
+    """The canvas before anything is drawn: contiguous, as OpenCV needs it."""
+    if background == "original":
+        return np.array(image, order="C")
+    return np.zeros((*image.shape[:2], 4 if background == "transparent" else 3), np.uint8)
+
+
+def _straight(canvas: Image) -> Image:
+    """Turn premultiplied colours into straight ones, in place."""
+    coverage = np.asarray(cv2.extractChannel(canvas, 3))
+    partly = np.flatnonzero(coverage - np.uint8(1) < 254)  # 1 to 254, as 0 wraps to 255
+    pixels = canvas.reshape(-1, 4)  # a view
+    colours, alpha = pixels[partly, :3].astype(np.uint16), pixels[partly, 3:].astype(np.uint16)
+    pixels[partly, :3] = np.minimum((colours * 255 + alpha // 2) // alpha, 255)
+    return canvas

@@ -1,0 +1,126 @@
+"""Boxes around people, and captions on plates over their heads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from posecli.draw.people import (
+    BLACK,
+    FACE,
+    JOINT_RADIUS,
+    LINE_WIDTH,
+    ONE,
+    SHIFT,
+    WHITE,
+    Box,
+    Colour,
+    Image,
+    People,
+    image_size,
+)
+from posecli.opencv import cv2
+
+FONT_SIZE = 0.0175  # height of a capital as a share of the image's size
+MIN_FONT_SIZE = 7.0  # px
+LEAST_FONT_SIZE = 4.0  # px; what an image too narrow for MIN_FONT_SIZE may shrink it to; below, nothing is written
+PADDING = 0.55  # of a caption on its plate, in font sizes
+PLATE_GAP = 2  # px between plates
+CAPITAL = 22.0  # px, the height of a capital of FONT at scale 1
+FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def draw_boxes(canvas: Image, people: People) -> None:
+    """Draw a thin box around each person."""
+    line = max(1, round(0.5 * LINE_WIDTH * image_size(canvas)))
+    for (left, top, right, bottom), colour in zip(people.boxes.tolist(), people.colours, strict=True):
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line)
+
+
+def draw_captions(canvas: Image, people: People, boxed: bool) -> None:
+    """Name everybody on a plate of their colour; the best-scoring choose their place first and lie on top."""
+    height, width = canvas.shape[:2]
+    plates: list[tuple[Box, float, int]] = []  # place, font size, person
+    for i in reversed(range(len(people.captions))):
+        size = max(MIN_FONT_SIZE, FONT_SIZE * image_size(canvas))
+        full_width, full_height = _plate_size(people.captions[i], size)
+        size *= min(1.0, width / full_width, height / full_height)
+        if size < LEAST_FONT_SIZE:
+            continue
+        plate_width, plate_height = _plate_size(people.captions[i], size)
+        places = [
+            (left, top, left + plate_width, top + plate_height)
+            for left, top in (
+                (max(0, min(left, width - plate_width)), max(0, min(top, height - plate_height)))
+                for left, top in _caption_places(people, i, plate_width, plate_height, boxed)
+            )
+        ]
+        free = (place for place in places if not any(_overlap(place, plate[0]) for plate in plates))
+        plates.append((next(free, places[0]), size, i))
+    for place, size, i in reversed(plates):
+        _draw_plate(canvas, place, people.captions[i], people.colours[i], size)
+
+
+def _plate_size(caption: str, size: float) -> tuple[int, int]:
+    """Width and height in px of a caption whose capitals are `size` px high, with its padding."""
+    (text_width, _), _ = cv2.getTextSize(caption, FONT, size / CAPITAL, _text_weight(size))
+    return math.ceil(text_width + 2 * PADDING * size), math.ceil((1 + 2 * PADDING) * size)
+
+
+def _text_weight(size: float) -> int:
+    return max(1, round(size / 24))
+
+
+def _caption_places(people: People, i: int, width: int, height: int, boxed: bool) -> list[tuple[int, int]]:
+    """Where the top left corner of a plate of this size may be, best first: on the box, or over the head."""
+    left, top, right, bottom = people.boxes[i].tolist()
+    if boxed:
+        return [(left, top - height), (left, bottom), (left, top), (right - width, bottom), (left, bottom - height)]
+    shown = people.xy[i, people.shown[i]]  # (K, 2)
+    face = people.xy[i, FACE][people.shown[i, FACE]]
+    head_x = face[:, 0] if len(face) else shown[shown[:, 1].argmin(), :1]
+    centre = min(max(float(head_x.mean()), left), right)
+    brow = 0.7 * min(float(np.ptp(head_x)), right - left)  # about as far as a head rises over its eyes
+    x, y = round(centre - width / 2), round(top - brow - JOINT_RADIUS * float(people.line_widths[i])) - height
+    up, aside = height + PLATE_GAP, width + PLATE_GAP
+    return [(x, y), *((x + dx, y - dy) for dy in (up, 2 * up) for dx in (0, -aside, aside)), (x, bottom)]
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    gap = PLATE_GAP
+    return a[0] < b[2] + gap and b[0] < a[2] + gap and a[1] < b[3] + gap and b[1] < a[3] + gap
+
+
+def _draw_plate(canvas: Image, place: Box, caption: str, colour: Colour, size: float) -> None:
+    """A rounded plate at `place` with the caption in black or white, whichever reads better."""
+    left, top, right, bottom = place
+    radius = 0.4 * size
+    corners = [
+        (x + radius * math.cos(angle), y + radius * math.sin(angle))
+        for quarter, (x, y) in enumerate(
+            (
+                (right - 1 - radius, bottom - 1 - radius),
+                (left + radius, bottom - 1 - radius),
+                (left + radius, top + radius),
+                (right - 1 - radius, top + radius),
+            )
+        )
+        for angle in np.linspace(quarter * math.pi / 2, (quarter + 1) * math.pi / 2, 5).tolist()
+    ]
+    polygon = np.rint(np.array(corners) * ONE).astype(np.int32)
+    cv2.fillConvexPoly(canvas, polygon, colour, cv2.LINE_AA, SHIFT)
+    region = canvas[top:bottom, left:right, :3]
+    text = np.ascontiguousarray(region)  # without coverage: the plate is opaque, and so stays under its text
+    origin = (round(PADDING * size), round((1 + PADDING) * size))
+    ink = BLACK if _luminance(colour) > 0.179 else WHITE  # where both contrast equally by WCAG 2
+    cv2.putText(text, caption, origin, FONT, size / CAPITAL, ink, _text_weight(size), cv2.LINE_AA)
+    region[:] = text
+
+
+def _luminance(colour: Colour) -> float:
+    """Relative luminance in [0, 1] as WCAG 2 defines it."""
+    red, green, blue = (
+        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (channel / 255 for channel in colour[:3])
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,120 @@
+"""Who is to be drawn, how thick and in which colour, whatever the style."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecli.draw.style import DrawStyle
+from posecli.poses import Poses
+from posecli.skeleton import DRAWN_EDGES, PART_INDEX
+
+Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W, 4) RGBA
+Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom in px
+Colour: TypeAlias = tuple[int, int, int, int]  # r, g, b, and 255: full coverage
+
+# Okabe and Ito's colours for every kind of colour vision, without black, ordered so that neighbours differ most.
+PALETTE: tuple[Colour, ...] = (
+    (86, 180, 233, 255),  # sky blue
+    (230, 159, 0, 255),  # orange
+    (0, 158, 115, 255),  # bluish green
+    (204, 121, 167, 255),  # reddish purple
+    (240, 228, 66, 255),  # yellow
+    (213, 94, 0, 255),  # vermillion
+    (0, 114, 178, 255),  # blue
+)
+BLACK: Colour = (0, 0, 0, 255)
+WHITE: Colour = (255, 255, 255, 255)
+CYAN: Colour = (0, 255, 255, 255)  # the 2018 port's (255, 255, 0), which is BGR
+
+EDGES = np.array(DRAWN_EDGES)  # (12, 2)
+FACE = np.array([PART_INDEX[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")])
+LINE_WIDTH = 0.0048  # of the image's size, the square root of its area
+PERSON_LINE_WIDTH = 0.013  # of the person's diagonal: a small far person gets finer lines
+BOX_MARGIN = 1.8  # line widths between a box and the outermost parts
+JOINT_RADIUS = 1.1  # line widths
+
+SHIFT = 4  # fractional bits of the coordinates handed to OpenCV
+ONE = 1 << SHIFT
+REACH = 1 << 14  # px beyond the image at which lines are cut: far within OpenCV's fixed point, invisible in the picture
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Everybody with something to show in the image, the best-scoring last; P people."""
+
+    xy: NDArray[np.float64]  # (P, 17, 2) px; finite where shown
+    part_scores: NDArray[np.float32]  # (P, 17)
+    shown: NDArray[np.bool_]  # (P, 17)
+    boxes: NDArray[np.int64]  # (P, 4) left, top, right, bottom in px around the shown joints, within the image
+    line_widths: NDArray[np.float64]  # (P,) px
+    colours: list[Colour]
+    captions: list[str]
+
+
+def gather(poses: Poses, canvas: Image, style: DrawStyle) -> People:
+    """Choose and order whom `style` shows on a canvas of this size."""
+    shown = np.isfinite(poses.xy).all(axis=2) & (poses.part_scores >= style.min_part_score)  # (N, 17)
+    xy = poses.xy.astype(np.float64)  # doubles, as differences of large floats overflow
+    low = xy.min(axis=1, where=shown[..., None], initial=np.inf)  # (N, 2)
+    high = xy.max(axis=1, where=shown[..., None], initial=-np.inf)
+    limit = np.array(canvas.shape[1::-1]) - 1
+    seen = ((low <= limit) & (high >= 0)).all(axis=1)  # (N,)
+    order = np.argsort(np.nan_to_num(poses.scores), kind="stable")
+    order = order[seen[order]]  # (P,)
+    xy, low, high, shown = xy[order], low[order], high[order], shown[order]
+    line_widths = _line_widths(high - low, canvas)
+    # What `Poses.boxes` says, with a margin so that discs do not straddle the box.
+    margin = BOX_MARGIN * line_widths[:, None]
+    corners = np.concatenate([low.clip(0, limit) - margin, high.clip(0, limit) + margin], axis=1)
+    ids = order if poses.ids is None else poses.ids[order]
+    return People(
+        xy=xy,
+        part_scores=poses.part_scores[order],
+        shown=shown,
+        boxes=np.rint(corners.clip(0, np.tile(limit, 2))).astype(np.int64),
+        line_widths=line_widths,
+        colours=[CYAN if style.name == "classic" else PALETTE[i] for i in (ids % len(PALETTE)).tolist()],
+        captions=[_caption(poses, i, style) for i in order.tolist()],
+    )
+
+
+def _line_widths(extents: NDArray[np.float64], canvas: Image) -> NDArray[np.float64]:
+    """How thick to draw people of these extents, (P, 2) px: by the image's size, thinner for who is small in it."""
+    widest = LINE_WIDTH * image_size(canvas)
+    own = PERSON_LINE_WIDTH * np.hypot(extents[:, 0], extents[:, 1])
+    widths: NDArray[np.float64] = np.maximum(1.0, own.clip(0.3 * widest, widest))
+    return widths
+
+
+def image_size(canvas: Image) -> float:
+    """The square root of its area, px: what widths and font sizes are shares of."""
+    return math.sqrt(canvas.shape[0] * canvas.shape[1])
+
+
+def _caption(poses: Poses, i: int, style: DrawStyle) -> str:
+    name = f"person {i + 1}" if poses.ids is None else f"id {poses.ids[i]}"
+    score = f"{poses.scores[i]:.2f}"
+    return "  ".join([name] * style.labels + [score] * style.scores)
+
+
+def cut(segments: NDArray[np.float64], canvas: Image) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Cut segments (L, 2, 2) off at REACH from the image, by Liang and Barsky's rule.
+
+    Returns which of them are kept, (L,), and what is left of those, (K, 2, 2).
+    """
+    low = np.array((-REACH, -REACH), np.float64)
+    high = np.array((canvas.shape[1] + REACH, canvas.shape[0] + REACH), np.float64)
+    start, end = segments[:, 0], segments[:, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):  # upright and level segments: infinities sort themselves out
+        at_low, at_high = (low - start) / (end - start), (high - start) / (end - start)
+    first = np.maximum(0.0, np.minimum(at_low, at_high).max(axis=1))
+    last = np.minimum(1.0, np.maximum(at_low, at_high).min(axis=1))
+    kept = first <= last
+    t = np.stack([first, last], axis=1)[kept][..., None]  # (K, 2, 1)
+    points = (1 - t) * start[kept][:, None] + t * end[kept][:, None]
+    return kept, np.clip(points, low, high)  # against the rounding of huge coordinates
