@@ -1,0 +1,5 @@
+"""`python -m posecli` is `posecli`."""
+
+from posecli.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The command line. Each command parses and calls; nothing heavy is imported before it runs."""
+
+from typing import Annotated
+
+import typer
+
+from posecli import __version__
+from posecli.cli.annotate import annotate
+from posecli.cli.common import EXIT_CODES
+from posecli.cli.convert_weights import convert_weights
+from posecli.cli.export import export
+
+app = typer.Typer(
+    name="posecli",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
+app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
+app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
+app.command("convert-weights", epilog=EXIT_CODES, no_args_is_help=True)(convert_weights)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"posecli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def posecli(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", metavar=" ", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Find people's poses in photos: Google's PoseNet in PyTorch, on any machine, offline."""
+
+
+def main() -> None:
+    """Entry point of the `posecli` command."""
+    app()

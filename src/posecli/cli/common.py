@@ -1,0 +1,203 @@
+"""What every command shares: the options of the estimator, the error boundary, the exit codes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from posecli.errors import PosecliError
+from posecli.options import PRESETS, BackendName, EstimatorOptions, PresetName, ResizeMode, resolve_options
+
+INPUT_PANEL = "Input"
+MODEL_PANEL = "Model"
+DECODE_PANEL = "Finding people"
+OUTPUT_PANEL = "Output"
+RUN_PANEL = "Running"
+
+EXIT_CODES = (
+    "Exit codes: 0 all done; 1 some inputs failed (the rest is done) or a model could not be had; "
+    "2 wrong usage, a missing path or nothing to do; 130 interrupted (what was finished stays)."
+)
+INTERRUPTED = 130
+
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(EstimatorOptions)}
+
+
+def console() -> Console:
+    """Where talk goes: standard error. Standard output is for data."""
+    return Console(stderr=True, highlight=False)
+
+
+def say_error(message: str) -> None:
+    """One line on standard error, whatever the message holds."""
+    typer.secho("error: ", fg="red", nl=False, err=True)
+    typer.echo(" ".join(message.split()), err=True)
+
+
+@contextmanager
+def error_boundary(debug: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into one line on standard error and the documented exit code.
+
+    With `debug`, errors pass through with their traceback. A reader that closes standard output (`| head`) has what it
+    wanted: that ends the run quietly.
+    """
+    try:
+        yield
+    except PosecliError as error:
+        if debug:
+            raise
+        say_error(str(error))
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        say_error("interrupted; what was finished is kept")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout as it ends
+        raise typer.Exit(0) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        say_error(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
+        raise typer.Exit(1) from None
+
+
+def option(*names: str, help: str, panel: str, metavar: str | None = None, **settings: Any) -> Any:
+    """A command-line option that takes a value, in one of the help's panels."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, **settings)
+
+
+def flag(*names: str, help: str, panel: str) -> Any:
+    """An option that is given or not; the help shows no type for it."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=" ")
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="Photos, folders, quoted globs, http(s) URLs of images, or - for a list of paths on standard input.",
+        show_default=False,
+    ),
+]
+Recursive = Annotated[bool, flag("--recursive", "-r", help="Go into the folders' folders.", panel=INPUT_PANEL)]
+Quiet = Annotated[bool, flag("--quiet", "-q", help="No progress, no summary; errors only.", panel=RUN_PANEL)]
+Debug = Annotated[bool, flag("--debug", help="Show tracebacks.", panel=RUN_PANEL)]
+
+
+def _setting(name: str, help: str, panel: str) -> Any:
+    """An option for a field of `EstimatorOptions`: None when not given, its effective value shown in the help."""
+    default = DEFAULTS[name]
+    values = [] if default is None else [f"default: {_shown(default)}"]
+    values += [
+        f"{preset} {_shown(each[name])}" for preset, each in PRESETS.items() if each.get(name, default) != default
+    ]
+    shown = f" [dim]{escape('[' + '; '.join(values) + ']')}[/]" if values else ""
+    return option(f"--{name.replace('_', '-')}", help=help + shown, panel=panel)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _shared(
+    model: Annotated[
+        str | None, _setting("model", "A model's name, or a path to converted weights.", MODEL_PANEL)
+    ] = None,
+    stride: Annotated[
+        int | None, _setting("stride", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
+    ] = None,
+    size: Annotated[int | None, _setting("size", "Long side of the network's input, in pixels.", MODEL_PANEL)] = None,
+    resize: Annotated[
+        ResizeMode | None,
+        _setting(
+            "resize", "Keep the picture's shape (aspect), or pad to a square as the original does (tfjs).", MODEL_PANEL
+        ),
+    ] = None,
+    preset: Annotated[
+        PresetName | None,
+        option(
+            "--preset",
+            metavar="NAME",
+            help=f"Decode as another program does: {', '.join(PRESETS)}. Sets thresholds, limits, dilation and rules; "
+            "options given explicitly win, and --size, --stride and --resize are never part of it.",
+            panel=DECODE_PANEL,
+        ),
+    ] = None,
+    single: Annotated[
+        bool | None, flag("--single", help="Expect one person: the best place of each part.", panel=DECODE_PANEL)
+    ] = None,
+    max_poses: Annotated[int | None, _setting("max_poses", "Most people in one image.", DECODE_PANEL)] = None,
+    score_threshold: Annotated[
+        float | None, _setting("score_threshold", "Least score of the part that a pose grows from.", DECODE_PANEL)
+    ] = None,
+    nms_radius: Annotated[
+        float | None,
+        _setting("nms_radius", "Equal parts nearer than this, in network-input pixels, are one.", DECODE_PANEL),
+    ] = None,
+    min_pose_score: Annotated[
+        float | None, _setting("min_pose_score", "Drop poses that score less.", DECODE_PANEL)
+    ] = None,
+    min_part_score: Annotated[
+        float | None, _setting("min_part_score", "Leave parts that score less out of drawings and boxes.", DECODE_PANEL)
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        flag(
+            "--mirror",
+            help="Mirror the result (the original's flipHorizontal); drawings mirror the photo too.",
+            panel=DECODE_PANEL,
+        ),
+    ] = None,
+    device: Annotated[str | None, _setting("device", "auto, cpu, cuda, cuda:N or mps.", RUN_PANEL)] = None,
+    backend: Annotated[BackendName | None, _setting("backend", "What runs the network.", RUN_PANEL)] = None,
+    batch_size: Annotated[
+        int, option("--batch-size", help="Images that go through the network together.", panel=RUN_PANEL, min=1)
+    ] = 1,
+    threads: Annotated[
+        int | None, _setting("threads", "CPU threads of the network; by default, the backend's choice.", RUN_PANEL)
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Signature of the shared options; `with_estimator_options` reads it."""
+
+
+_SHARED = inspect.signature(_shared, eval_str=True).parameters
+_ESTIMATOR_FIELDS = frozenset(DEFAULTS)
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options to a command and run it inside the error boundary.
+
+    The command itself takes its own parameters and, by name, `options` (EstimatorOptions, resolved), `batch_size` and
+    `quiet`.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    supplied = ("options", "batch_size", "quiet")
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        with error_boundary(values.pop("debug")):
+            asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
+            command(**values, options=resolve_options(**asked))
+
+    parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    del wrapper.__wrapped__  # or inspection would find the short signature
+    return wrapper

@@ -1,0 +1,57 @@
+"""`posecli export`: photos in, poses out, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from posecli.cli.common import OUTPUT_PANEL, Inputs, Recursive, option, with_estimator_options
+from posecli.options import EstimatorOptions
+from posecli.sinks.formats import DATA_FORMATS
+
+
+@with_estimator_options
+def export(
+    inputs: Inputs,
+    output: Annotated[
+        str,
+        option("-o", "--output", metavar="FILE", help="Where the poses go; - is stdout.", panel=OUTPUT_PANEL),
+    ] = "-",
+    format: Annotated[
+        str | None,
+        option(
+            "--format",
+            metavar="FORMAT",
+            help=f"{', '.join(DATA_FORMATS)}. openpose and yolo-pose write a folder.",
+            show_default="by FILE's suffix; json on stdout",
+            panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        option(
+            "--annotations",
+            metavar="FILE",
+            help="COCO annotations that give coco results their image_id, by file name.",
+            panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    recursive: Recursive = False,
+    *,
+    options: EstimatorOptions,
+    batch_size: int,
+    quiet: bool,
+) -> None:
+    """Write the poses in photos as JSON, CSV, COCO results and more."""
+    from posecli.cli import runs
+
+    runs.export(
+        inputs,
+        output,
+        format,
+        options,
+        recursive=recursive,
+        annotations=annotations,
+        batch_size=batch_size,
+        quiet=quiet,
+    )

@@ -1,0 +1,128 @@
+"""What `annotate` and `export` do once the options are known: list the inputs, open the sinks, run the loop, sum up."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from tqdm import tqdm
+
+from posecli.cli.common import console, say_error
+from posecli.draw import DrawStyle, draw
+from posecli.estimate import Estimator, make_estimator
+from posecli.options import EstimatorOptions
+from posecli.pipeline import Report, run
+from posecli.sinks import Header, Sink, format_of, open_poses
+from posecli.sinks.coco import read_image_ids
+from posecli.sinks.images import Exists, ImageSink
+from posecli.sources import Failure, Frame, Stills
+
+
+def annotate(
+    inputs: Sequence[str],
+    folder: Path,
+    style: DrawStyle,
+    options: EstimatorOptions,
+    *,
+    recursive: bool,
+    poses: str | None,
+    image_format: str | None,
+    exists: Exists,
+    batch_size: int,
+    quiet: bool,
+) -> None:
+    """Write each input's picture below `folder`, and the poses of all to `poses` in the same pass."""
+    poses_format = poses and format_of(poses)
+    source = Stills.from_inputs(inputs, recursive=recursive, exclude=folder, stdin=sys.stdin)
+    pictures = ImageSink(
+        folder,
+        lambda frame, found: draw(frame.image, found, style),
+        image_format,
+        exists,
+        needs_alpha=style.background == "transparent",
+    )
+    pictures.plan(source.entries)
+    if exists == "skip" and poses is None:  # with `poses`, a picture that is there still lacks its poses
+        todo = source.without(lambda still: still.error is None and pictures.is_done(still.name))
+        if not quiet and todo.length < source.length:
+            console().print(f"{source.length - todo.length} of {source.length} done already, skipped")
+        source = todo
+    estimator = make_estimator(options)
+    sinks: list[Sink] = [pictures]
+    if poses and poses_format:
+        sinks.append(open_poses(poses, poses_format, header(estimator), options.min_part_score))
+    wrote = f"{folder} and {poses}" if poses else str(folder)
+    work(source, estimator, sinks, batch_size=batch_size, quiet=quiet, wrote=wrote)
+
+
+def export(
+    inputs: Sequence[str],
+    output: str,
+    format: str | None,
+    options: EstimatorOptions,
+    *,
+    recursive: bool,
+    annotations: Path | None,
+    batch_size: int,
+    quiet: bool,
+) -> None:
+    """Write the poses of every input to `output`, a file, a folder or `-`."""
+    format = format_of(output, format)
+    image_ids = None if annotations is None else read_image_ids(annotations)
+    source = Stills.from_inputs(inputs, recursive=recursive, stdin=sys.stdin)
+    estimator = make_estimator(options)
+    sink = open_poses(output, format, header(estimator), options.min_part_score, image_ids)
+    sink.plan(source.entries)
+    work(source, estimator, [sink], batch_size=batch_size, quiet=quiet, wrote="" if output == "-" else output)
+
+
+def header(estimator: Estimator) -> Header:
+    """What a JSON file says of the model and the options that found its poses."""
+    spec = estimator.spec
+    model = {"name": spec.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
+    settings = asdict(estimator.options)
+    settings["device"], settings["backend"] = estimator.backend.device, estimator.backend.name
+    return Header(model, settings)
+
+
+def work(
+    source: Stills, estimator: Estimator, sinks: Sequence[Sink], *, batch_size: int, quiet: bool, wrote: str
+) -> None:
+    """Run the loop over `source` with a progress bar, name each failure, sum up; raise typer.Exit for failures."""
+    report, start = Report(), time.perf_counter()
+    bar = tqdm(total=source.length, unit="image", disable=True if quiet else None, delay=1, leave=False)
+
+    def on_item(item: Frame | Failure) -> None:
+        if isinstance(item, Failure):
+            with tqdm.external_write_mode(file=sys.stderr):
+                say_error(str(item.error))
+        bar.update()
+
+    try:
+        with source, bar:
+            run(source, estimator, sinks, report, batch_size=batch_size, on_item=on_item)
+    finally:
+        if not quiet:
+            console().print(summary(report, time.perf_counter() - start, wrote))
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def summary(report: Report, seconds: float, wrote: str) -> str:
+    """One line, in rich markup: images, people, images/s, failures, and where the results are."""
+    parts = [_count(report.images, "image", "images"), _count(report.people, "person", "people")]
+    if report.images:
+        parts.append(f"{report.images / seconds:.1f} images/s")
+    if report.failures:
+        parts.append(f"[red]{len(report.failures)} failed[/]")
+    where = f" → [bold]{escape(wrote)}[/]" if wrote and report.images else ""
+    return " · ".join(parts) + where
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"[bold]{number}[/] {one if number == 1 else many}"
