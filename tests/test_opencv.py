@@ -72,3 +72,19 @@ def test_opencv_is_silenced_in_old_and_new_versions(
 def test_the_real_one_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert cv2.imread("there is no such file.jpg") is None
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, str(2**28)), ("1000", "1000")])
+def test_pixels_are_limited_before_opencv_is_loaded(
+    fake: Callable[[str], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str | None,
+    expected: str,
+) -> None:
+    monkeypatch.delenv("OPENCV_IO_MAX_IMAGE_PIXELS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OPENCV_IO_MAX_IMAGE_PIXELS", asked)
+    fake("import os; print(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']); setLogLevel = print")
+    runpy.run_path(opencv.__file__)
+    assert capsys.readouterr().out.split() == [expected, "0"]

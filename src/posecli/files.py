@@ -12,22 +12,40 @@ from posecli.errors import OutputError
 def write_whole(path: Path, data: bytes, *, sync: bool = False) -> None:
     """Write a file in one step, with the folders above it; `sync` also outlives a power cut.
 
-    Raises OutputError where it cannot be written; then nothing is left behind.
+    A symbolic link stays, and so does a pipe or a device: they are written through. Raises OutputError where it cannot
+    be written; then nothing is left behind.
     """
-    temporary = temporary_beside(path)
+    target = Path(os.path.realpath(path))
+    temporary = temporary_beside(target)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not is_replaceable(target):
+            target.write_bytes(data)
+            return
         try:
             with temporary.open("xb") as file:
                 file.write(data)
                 if sync:
                     file.flush()
                     os.fsync(file.fileno())
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there, as far as the system lets us see."""
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file system, or a folder closed to us
+        return False
+
+
+def is_replaceable(target: Path) -> bool:
+    """Whether a new file may take this place: a pipe or a device is to be written to, and a folder stays."""
+    return not target.exists() or target.is_file()
 
 
 def temporary_beside(path: Path) -> Path:

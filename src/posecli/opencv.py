@@ -1,14 +1,22 @@
-"""OpenCV as posecli uses it: a clear error where it cannot be loaded, and its own messages kept off stderr.
+"""OpenCV as posecli uses it: a clear error where it cannot be loaded, a limit on pixels, and no log on stderr.
 
+What the libraries inside OpenCV print by themselves still gets there: libjpeg's warnings about damaged data, for one.
 Everything that needs OpenCV writes `from posecli.opencv import cv2`.
 """
 
 from __future__ import annotations
 
+import os
+
 from posecli.errors import MissingDependencyError
 
 # Libraries that opencv-python's windows need and slim servers lack, with the Debian package that has each.
 _DEBIAN_PACKAGES = {"libGL": "libgl1", "libgthread": "libglib2.0-0", "libglib": "libglib2.0-0"}
+
+
+# OpenCV takes its limit from the environment as it is loaded. Its own, 2^30, lets a file of half a megabyte take 7 GB.
+MAX_PIXELS_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+DEFAULT_MAX_PIXELS = 2**28  # such as 16384 x 16384, which takes 2 GB while it is read
 
 
 def _explain(error: ImportError) -> MissingDependencyError:
@@ -23,6 +31,7 @@ def _explain(error: ImportError) -> MissingDependencyError:
     )
 
 
+os.environ.setdefault(MAX_PIXELS_VARIABLE, str(DEFAULT_MAX_PIXELS))
 try:
     import cv2
 except ImportError as error:
@@ -34,4 +43,4 @@ if hasattr(cv2, "setLogLevel"):
 else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-__all__ = ["cv2"]
+__all__ = ["MAX_PIXELS_VARIABLE", "cv2"]

@@ -9,7 +9,8 @@ from posecli.sources import Frame
 
 @pytest.fixture
 def header() -> Header:
-    return Header({"name": "mobilenet-075"}, {"size": 513, "preset": None})
+    model = {"name": "mobilenet-075", "architecture": "mobilenet_v1", "multiplier": 0.75}
+    return Header({**model, "quantization": "float32", "sha256": "0" * 64}, {"size": 513, "preset": None})
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from frame_makers import MakeFrame, MakePoses
-from posecli.errors import UsageError
+from posecli.errors import InputError, UsageError
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError
 from posecli.sinks.coco import CocoSink, read_image_ids
+from posecli.sources import Still
 
 
 @pytest.fixture
@@ -45,8 +46,9 @@ def test_a_result_per_pose(tmp_path: Path, make_frame: MakeFrame, make_poses: Ma
         sink.write(make_frame("nobody.jpg", 1), Poses.empty())
         sink.write(make_frame("photo.jpg", 2), make_poses(1))
         sink.write(make_frame("²3.jpg", 3), make_poses(1))
+        sink.write(make_frame(f"{'1' * 5000}.jpg", 4), make_poses(1))  # an address may be as long
     written = results(path)
-    assert [result["image_id"] for result in written] == [139, 139, 2, 3]
+    assert [result["image_id"] for result in written] == [139, 139, 2, 3, 4]
     assert list(written[0]) == ["image_id", "category_id", "keypoints", "score"]
     assert (written[0]["category_id"], written[0]["score"]) == (1, 0.9)
     assert len(written[0]["keypoints"]) == 51
@@ -100,6 +102,30 @@ def test_an_image_without_an_id_is_refused_and_the_rest_stays(
             sink.write(make_frame(name), Poses.empty())
         sink.write(make_frame("b.jpg"), make_poses(1))
     assert len(results(path)) == 1
+
+
+def plan(*names: str, image_ids: dict[str, int] | None = None) -> None:
+    entries = [Still(name, index, Path("in") / name) for index, name in enumerate(names)]
+    CocoSink("-", image_ids).plan(entries)
+
+
+@pytest.mark.parametrize("names", [("a/1.jpg", "b/1.jpg"), ("1.jpg", "cat.jpg"), ("1.jpg", "x.jpg", "01.png")])
+def test_two_images_must_not_share_an_id(names: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=r"in.* and in.* would both be image 1; give --annotations that"):
+        plan(*names)
+
+
+def test_two_images_must_not_share_an_annotated_one() -> None:
+    image_ids = {"a.jpg": 7, "b.jpg": 8}
+    plan("x/a.jpg", "b.jpg", "other.jpg", "third.jpg", image_ids=image_ids)
+    with pytest.raises(UsageError, match=r"in.x.a.jpg and in.y.a.jpg would both be image 7"):
+        plan("x/a.jpg", "y/a.jpg", image_ids=image_ids)
+
+
+def test_images_with_ids_of_their_own_are_taken() -> None:
+    plan("cat.jpg", "000000000139.jpg", "dog.jpg")
+    bad = Still("1.jpg", 1, Path("1.jpg"), InputError("1.jpg: no"))
+    CocoSink("-").plan([Still("1.jpg", 0, Path("1.jpg")), bad])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{"id": 1}]}', '{"images": 3}', "\xff"])

@@ -125,6 +125,24 @@ def test_what_exists_is_an_error_of_that_frame(tmp_path: Path, make_frame: MakeF
     assert (tmp_path / "b.jpg").exists()
 
 
+def test_what_exists_can_be_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    for exists, refused in (("error", True), ("skip", False), ("overwrite", False)):
+        sink = ImageSink(tmp_path, red, exists=exists)  # type: ignore[arg-type]
+        assert (sink.refusal("a.jpg") is not None) == refused
+        assert sink.refusal("b.jpg") is None
+    assert "a.jpg: exists already" in str(ImageSink(tmp_path, red, exists="error").refusal("a.jpg"))
+
+
+def test_a_picture_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, make_frame: MakeFrame) -> None:
+    with ImageSink(tmp_path, red, exists="error") as sink:
+        assert sink.refusal("a.jpg") is None
+        (tmp_path / "a.jpg").write_bytes(b"new")
+        with pytest.raises(FrameOutputError, match="exists already"):
+            sink.write(make_frame("a.jpg"), NOBODY)
+    assert (tmp_path / "a.jpg").read_bytes() == b"new"
+
+
 def test_two_inputs_must_not_share_a_picture(tmp_path: Path) -> None:
     entries = [Still("a.jpg", 0, Path("a.jpg")), Still("a.png", 1, Path("a.png"))]
     ImageSink(tmp_path, red).plan(entries)

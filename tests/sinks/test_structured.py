@@ -94,7 +94,7 @@ def test_identities_and_times(tmp_path: Path, header: Header, make_frame: MakeFr
     assert [pose["id"] for pose in document["frames"][0]["poses"]] == [7, 3]
 
 
-@pytest.mark.parametrize("frames", [0, 1, 2])
+@pytest.mark.parametrize("frames", [1, 2])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_document_is_valid_and_holds_what_was_finished(
     tmp_path: Path,
@@ -117,6 +117,25 @@ def test_an_interrupted_document_is_valid_and_holds_what_was_finished(
     document = strict(path.read_text())
     DOCUMENT.validate(document)
     assert len(document["frames"]) == frames
+
+
+def test_an_interrupted_document_with_an_error_only_is_kept(tmp_path: Path, header: Header) -> None:
+    path = tmp_path / "out.json"
+
+    def work() -> None:
+        with JsonSink(str(path), header, 0.2) as sink:
+            sink.fail(FAILURE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert [error["name"] for error in strict(path.read_text())["errors"]] == ["b.jpg"]
+
+
+def test_on_stdout_every_document_is_completed(header: Header, capsysbinary: Any) -> None:
+    with pytest.raises(KeyboardInterrupt), JsonSink("-", header, 0.2):
+        raise KeyboardInterrupt
+    DOCUMENT.validate(strict(capsysbinary.readouterr().out))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
@@ -206,6 +225,8 @@ def spoil(document: Any, *keys: Any, value: Any) -> Any:
     [
         (["schema"], "posecli/2"),
         (["extra"], 1),
+        (["model", "extra"], 1),
+        (["model", "sha256"], None),
         (["frames", 0, "extra"], 1),
         (["frames", 0, "width"], 0),
         (["frames", 0, "poses", 0, "extra"], 1),
@@ -226,5 +247,14 @@ def test_the_schema_refuses_what_is_not_in_the_contract(
         DOCUMENT.validate(spoil(document, *keys, value=value))
 
 
+@pytest.mark.parametrize("key", ["name", "architecture", "multiplier", "quantization", "sha256"])
+def test_the_schema_asks_for_all_that_identifies_the_model(header: Header, tmp_path: Path, key: str) -> None:
+    document = strict(export(tmp_path / "out.json", header))
+    del document["model"][key]
+    with pytest.raises(ValidationError):
+        DOCUMENT.validate(document)
+
+
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"] == "urn:posecli:poses:1"

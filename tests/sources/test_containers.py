@@ -98,7 +98,26 @@ def test_avif_turns_then_mirrors(turns: int, axis: int | None) -> None:
 
 
 def test_a_box_without_a_length_ends_the_walk() -> None:
-    container = inspect(avif() + struct.pack(">I", 0) + b"free" + box(b"irot", b"\1"))
+    container = inspect(avif(struct.pack(">I", 0) + b"free", box(b"irot", b"\1")))
+    assert container is not None
+    assert container.orientation == 1
+
+
+@pytest.mark.parametrize("name", [b"meta", b"iprp", b"ipco"])
+def test_boxes_in_boxes_are_no_trap(name: bytes) -> None:
+    """A box that is nested 40,000 times, each with the rest of the file in it."""
+    depth, head = 40_000, 12 if name == b"meta" else 8
+    nested = b"".join(struct.pack(">I4s", head * (depth - i), name) + b"\0" * (head - 8) for i in range(depth))
+    inner = {b"meta": nested, b"iprp": box(b"meta", b"\0" * 4, nested), b"ipco": avif(nested)}[name]
+    container = inspect(box(b"ftyp", b"avif\0\0\0\0mif1") + inner)
+    assert container is not None
+    assert container.orientation == 1
+
+
+def test_properties_count_in_their_place_only() -> None:
+    turned = box(b"irot", b"\1")
+    meta = box(b"meta", b"\0" * 4, turned, box(b"iprp", turned, box(b"xxxx", box(b"ipco", turned))))
+    container = inspect(box(b"ftyp", b"avif\0\0\0\0mif1") + turned + meta + box(b"ipco", turned))
     assert container is not None
     assert container.orientation == 1
 

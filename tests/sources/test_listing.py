@@ -1,5 +1,7 @@
 import io
 import os
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,7 +135,7 @@ def test_a_list_on_stdin_keeps_its_order_and_folders(tree: Tree) -> None:
     tree("b/1.jpg", "a/1.jpg", "dir/2.jpg", " spaced [x].jpg", "../outside/3.jpg")
     listed = "b/1.jpg\na/1.jpg\r\n\n./dir\n spaced [x].jpg\n../outside/3.jpg\na/../b/1.jpg\nhttp://host/x.png\n"
     assert names("-", stdin=listed) == [
-        *("b/1.jpg", "a/1.jpg", "dir/2.jpg", " spaced [x].jpg", "outside/3.jpg", "b/1.jpg", "x.png")
+        *("b/1.jpg", "a/1.jpg", "dir/2.jpg", " spaced [x].jpg", "outside/3.jpg", "x.png")
     ]
 
 
@@ -192,6 +194,64 @@ def test_what_is_missing_is_listed_and_the_rest_stays(tree: Tree) -> None:
         *(MissingPathError, type(None), MissingPathError, InputError, MissingPathError)
     ]
     assert str(found[0].error) == "gone/b.jpg: no such file or folder; check the path"
+
+
+def test_what_comes_twice_is_taken_once(tree: Tree, here: Path) -> None:
+    tree("a.jpg", "in/b.jpg", "in/c.jpg")
+    assert names("a.jpg", "./a.jpg", str(here / "a.jpg")) == ["a.jpg"]
+    assert names("in", "a.jpg", "in/../in/", "a.jpg") == ["in/b.jpg", "in/c.jpg", "a.jpg"]
+    assert names("http://host/x.png", "http://host/x.png") == ["x.png"]
+    assert len(stills("a.jpg", "gone.jpg", "gone.jpg", "http://[", "http://[")) == 3
+
+
+def test_equal_names_of_different_files_stay(tree: Tree) -> None:
+    tree("a/1.jpg", "b/1.jpg")
+    assert names("a/1.jpg", "b/1.jpg") == ["1.jpg", "1.jpg"]
+    assert names("http://a/1.jpg", "http://b/1.jpg") == ["1.jpg", "1.jpg"]
+
+
+@pytest.mark.parametrize("url", ["http://[x", "http://[::1/a.jpg", "https://a\u2100b/c.jpg"])
+def test_what_is_no_address_is_listed_and_the_rest_stays(tree: Tree, url: str) -> None:
+    tree("a.jpg")
+    bad, good = stills(url, "a.jpg")
+    assert (bad.name, type(bad.error)) == (url, InputError)
+    assert f"{url}: not an address (" in str(bad.error)
+    assert good.error is None
+
+
+def test_lines_that_no_file_system_takes_are_listed_and_the_rest_stays(tree: Tree) -> None:
+    tree("a.jpg")
+    found = stills("-", stdin="a\0.jpg\nhttp://[x\na.jpg\n")
+    assert [type(still.error) for still in found] == [MissingPathError, InputError, type(None)]
+
+
+def test_a_link_to_itself_is_listed_for_reading_to_say_why(tree: Tree) -> None:
+    tree("in/a.jpg")
+    Path("in/loop.jpg").symlink_to(Path("in/loop.jpg").absolute())
+    Path("in/loop").symlink_to(Path("in/loop").absolute())
+    for inputs in ("in", "in/*", "in/*.jpg"):
+        assert [still.name for still in stills(inputs, recursive=True)] == ["a.jpg", "loop.jpg"]
+
+
+def test_a_folder_that_says_nothing_is_a_file(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("in/a.jpg")
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert names("in/*.jpg") == ["a.jpg"]
+
+
+def test_folders_may_be_deep(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("/".join(["in", *"d" * 300, "a.jpg"]))
+    depth = len(list(traceback.walk_stack(None)))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 250)
+    try:
+        assert names("in", recursive=True) == ["/".join(["d"] * 300 + ["a.jpg"])]
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_a_closed_folder_is_listed_and_the_rest_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

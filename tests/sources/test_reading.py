@@ -1,11 +1,15 @@
+import gzip
 import os
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -164,11 +168,34 @@ def test_a_bad_file_is_named_with_the_remedy(data: bytes, message: str, capfd: p
     assert capfd.readouterr() == ("", "")
 
 
-def test_too_many_pixels() -> None:
-    header = struct.pack(">IIBBBBB", 40000, 40000, 8, 0, 0, 0, 0)
-    body = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
-    with pytest.raises(InputError, match=r"bomb: OpenCV cannot decode it \(too many pixels\); convert"):
-        read_image(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in body), "bomb")
+def black_png(width: int, height: int, rows: int | None = None) -> bytes:
+    """A black picture of one bit a pixel, or the start of one: the smallest file for the most pixels."""
+    row = b"\0" * (1 + (width + 7) // 8)
+    pixels = zlib.compress(row * (height if rows is None else rows))
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("side", [2**14 + 1, 24_000, 40_000])
+def test_too_many_pixels(side: int) -> None:
+    remedy = r"bomb: more than 268435456 pixels; make the picture smaller \(or raise OPENCV_IO_MAX_IMAGE_PIXELS\)"
+    with pytest.raises(InputError, match=remedy):
+        read_image(black_png(side, side, rows=1), "bomb")
+
+
+def test_what_opencv_says_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise cv2.error("OpenCV(5.0) where: error: (-4)\n Insufficient memory\n")
+
+    monkeypatch.setattr(cv2, "imdecode", refuse)
+    with pytest.raises(InputError, match=r"photo: OpenCV cannot decode it \(Insufficient memory\); convert it"):
+        read_image(WHOLE[".png"], "photo")
+
+
+@pytest.mark.slow
+def test_a_hundred_megapixels_are_not_too_many() -> None:
+    assert read_image(black_png(12_000, 9_000), "photo").shape == (9_000, 12_000, 3)
 
 
 def test_paths_with_spaces_unicode_and_brackets(tmp_path: Path) -> None:
@@ -182,9 +209,40 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
         read_image(tmp_path / "gone.jpg", "photo")
 
 
+def test_a_link_to_itself_cannot_be_read(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.jpg"
+    loop.symlink_to(loop)
+    with pytest.raises(InputError, match=r"photo: cannot be read \(.+\)"):
+        read_image(loop, "photo")
+
+
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device; save the image"):
+        read_image(tmp_path, "photo")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are files on POSIX systems only")
+def test_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "x.jpg")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("would wait for ever"))
+    for path in (tmp_path / "x.jpg", Path(os.devnull)):
+        with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device"):
+            read_image(path, "photo")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(reading.MAX_FILE_BYTES + 1)  # takes no place on disk
+    with pytest.raises(InputError, match="photo: larger than 1000 MB; make the picture smaller"):
+        read_image(path, "photo")
+
+
 class Handler(BaseHTTPRequestHandler):
+    answers: ClassVar[dict[str, tuple[int, str, bytes, int]]] = {}  # path: status, type, body, length that is claimed
+
     def do_GET(self) -> None:
-        status, kind, body, length = self.server.answers[self.path]  # type: ignore[attr-defined]
+        status, kind, body, length = self.answers[self.path]
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
@@ -195,24 +253,35 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def serve(handler: type[Handler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{serving.server_port}"
+        finally:
+            serving.shutdown()
+            thread.join()
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(reading, "MAX_DOWNLOAD_BYTES", 300_000)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     png = WHOLE[".png"]
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
-        serving.answers = {  # type: ignore[attr-defined]
+
+    class Answers(Handler):
+        answers: ClassVar = {
             "/a.png": (200, "image/png", png, len(png)),
             "/page": (200, "text/html; charset=utf-8", b"<html>", 6),
             "/gone": (404, "text/plain", b"", 0),
             "/big": (200, "image/png", b"\0" * 300_001, 300_001),
             "/short": (200, "image/png", png[:99], len(png)),
         }
-        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{serving.server_port}"
-        serving.shutdown()
-        thread.join()
+
+    with serve(Answers) as address:
+        yield address
 
 
 def test_an_image_is_fetched(server: str) -> None:
@@ -233,7 +302,69 @@ def test_an_address_that_gives_no_image(server: str, path: str, message: str) ->
         fetch(server + path)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a.jpg", "http://", "https://exa mple/x.jpg"])
+def test_a_trickle_has_an_end(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that the clock is read, 25 s have passed: at the start, and after each piece."""
+    clock = count(0, 25)
+    monkeypatch.setattr(reading, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(reading, "_DOWNLOAD_STEP_BYTES", 8)
+    with pytest.raises(InputError, match=r"/a.png: not here after 60 s; download it and give the file"):
+        fetch(f"{server}/a.png")
+    assert next(clock) == 4 * 25
+
+
+def test_what_has_come_is_not_held_up_by_what_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends one byte and waits: the deadline is looked at before more is there."""
+    ended, pieces = threading.Event(), []
+
+    class Trickle(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"1")
+            ended.wait(10)
+
+    def clock() -> float:
+        pieces.append(1)
+        return 100.0 * len(pieces)
+
+    monkeypatch.setattr(reading, "monotonic", clock)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(Trickle) as address:
+        with pytest.raises(InputError, match="not here after 60 s"):
+            fetch(f"{address}/a.jpg")
+        ended.set()
+
+
+@pytest.mark.parametrize("coding", ["chunked", "gzip"])
+def test_transfer_codings_are_undone(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = WHOLE[".png"]
+    body = gzip.compress(data) if coding == "gzip" else b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+
+    class Coded(Handler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Encoding" if coding == "gzip" else "Transfer-Encoding", coding)
+            if coding == "gzip":
+                self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(Coded) as address:
+        assert fetch(f"{address}/a.png") == data
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:9/a.jpg", "http://", "https://exa mple/x.jpg", "http://127.0.0.1:99999/a.jpg"),
+        *("http://.a/b.jpg", f"http://{'a' * 70}.com/b.jpg", "http://[x]/a.jpg", "http://*.a/b.jpg"),
+    ],
+)
 def test_an_address_that_does_not_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     with pytest.raises(

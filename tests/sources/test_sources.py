@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from posecli.errors import InputError, MissingPathError
+from posecli.errors import InputError, MissingPathError, OutputError
 from posecli.opencv import cv2
 from posecli.sources import Failure, Frame, Stills, reading
 
@@ -49,6 +49,32 @@ def test_pixels_are_read_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_is_done_can_be_left_out(folder: Path) -> None:
     source = Stills.from_inputs([str(folder)], recursive=True).without(lambda still: still.name == "a.png")
     assert [(item.name, item.index) for item in source] == [("b.jpg", 1), ("sub/c.png", 2)]
+
+
+def test_what_is_refused_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("posecli.sources.read_image", lambda path, name: read.append(Path(name).name))
+    refusal = OutputError("a.png: exists already")
+    source = Stills.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
+    items = list(source.refusing(lambda still: refusal if still.name.endswith(("a.png", "gone.png")) else None))
+    assert read == ["b.jpg", "c.png"]
+    assert items[0] == Failure(f"{folder.name}/a.png", 0, refusal)
+    assert isinstance(items[3], Failure)
+    assert isinstance(items[3].error, MissingPathError)  # what is wrong with an input comes first
+
+
+def test_an_image_that_memory_cannot_hold_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhaust(path: Path, name: str) -> None:
+        if path.name == "a.png":
+            raise MemoryError
+        raise InputError(name)
+
+    monkeypatch.setattr("posecli.sources.read_image", exhaust)
+    first, second = Stills.from_inputs([str(folder)])
+    assert isinstance(first, Failure)
+    assert isinstance(first.error, InputError)
+    assert "a.png: too large for the memory of this computer; make the picture smaller" in str(first.error)
+    assert isinstance(second, Failure)
 
 
 def test_a_file_that_vanishes_is_a_failure(folder: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,7 +30,10 @@ class Header:
 
 
 class Sink(Protocol):
-    """Where results go. A context manager; leaving it keeps what was written, whatever ended the work."""
+    """Where results go. A context manager; leaving it keeps what was written, whatever ended the work.
+
+    Where an error ended it before there was anything to keep, an older file stays as it was.
+    """
 
     def __enter__(self) -> Self:
         """Open what is written to. Raises OutputError where that cannot be."""
@@ -52,9 +56,10 @@ class Sink(Protocol):
         """Record that an input gave no frame. Formats that have no place for it pass over it."""
         return
 
-    def plan(self, entries: Iterable[Still]) -> None:  # noqa: ARG002  # nothing to do by default
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
         """Check, before any work, what the whole run would write.
 
-        Raises UsageError where two inputs would share one output file, or an input would be overwritten.
+        Raises UsageError where two inputs would share one output, or where one of them, or one of the `protected` files
+        that the run reads besides, would be overwritten.
         """
-        return
+        ...

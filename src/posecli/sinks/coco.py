@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from posecli.errors import UsageError
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
-from posecli.sinks.files import TextOutput
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
-from posecli.sources import Frame
+from posecli.sinks.outputs import TextOutput, check_output
+from posecli.sources import Frame, Still
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PERSON_CATEGORY = 1
 # A result's visibility is not used by COCO's evaluation; its format asks for 1 in that place.
 VISIBILITY = 1
+_MAX_ID_DIGITS = 18  # what fits into 64 bits
 
 
 def read_image_ids(annotations: Path) -> dict[str, int]:
@@ -40,7 +41,7 @@ class CocoSink(Sink):
 
     The image id comes from `image_ids` (by the frame's name, else by its last component alone), and a frame that is not
     among them is refused: a guessed id would be counted against another image. Without them it is the integer that the
-    file is called by (`000000000139.jpg` is 139), else the frame's index.
+    file is called by (`000000000139.jpg` is 139), else the frame's index. Two images never share one.
     """
 
     def __init__(self, path: str, image_ids: Mapping[str, int] | None = None) -> None:
@@ -53,10 +54,27 @@ class CocoSink(Sink):
         self._output.__enter__()
         return self
 
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+        """Raise UsageError where the file is an input, or where two inputs would have one image id."""
+        entries = [entry for entry in entries if entry.error is None]
+        check_output(self._output.path, entries, protected)
+        taken: dict[int, Still] = {}
+        for entry in entries:
+            image_id = self._image_id(entry.name, entry.index)
+            if image_id is not None and (other := taken.setdefault(image_id, entry)) is not entry:
+                raise UsageError(
+                    f"{other.location} and {entry.location} would both be image {image_id}; "
+                    "give --annotations that tell them apart, rename one, or run them apart"
+                )
+
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write a frame's results. Raises FrameOutputError for an image without an id."""
         check_finite(poses, frame.name)
-        image_id = self._image_id(frame)
+        image_id = self._image_id(frame.name, frame.index)
+        if image_id is None:
+            raise FrameOutputError(
+                f"{frame.name}: not among the images of --annotations; leave it out, or --annotations"
+            )
         for pose in poses:
             keypoints = [
                 value for x, y in rounded(pose.xy[0], XY_DECIMALS) for value in (x, y, VISIBILITY)
@@ -69,6 +87,7 @@ class CocoSink(Sink):
             }
             self._output.write(f"{self._separator}{json.dumps(result)}")
             self._separator = ",\n"
+        self._output.keep()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -78,15 +97,13 @@ class CocoSink(Sink):
         finally:
             self._output.__exit__(kind, error, traceback)
 
-    def _image_id(self, frame: Frame) -> int:
-        path = PurePosixPath(frame.name)
-        if self._image_ids is None:
-            return int(path.stem) if path.stem.isascii() and path.stem.isdecimal() else frame.index
-        if frame.name in self._image_ids:
-            return self._image_ids[frame.name]
-        if path.name in self._by_last_component:
-            return self._by_last_component[path.name]
-        raise FrameOutputError(f"{frame.name}: not among the images of --annotations; leave it out, or --annotations")
+    def _image_id(self, name: str, index: int) -> int | None:
+        """COCO's id of the frame called `name`; None where it is not among the annotated images."""
+        path = PurePosixPath(name)
+        if self._image_ids is not None:
+            return self._image_ids.get(name, self._by_last_component.get(path.name))
+        is_number = path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= _MAX_ID_DIGITS
+        return int(path.stem) if is_number else index
 
 
 def _by_last_component(image_ids: Mapping[str, int]) -> dict[str, int]:

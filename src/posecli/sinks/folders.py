@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ from posecli.errors import OutputError
 from posecli.files import write_whole
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
-from posecli.sinks.files import check_outputs, make_folder
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
+from posecli.sinks.outputs import check_outputs, make_folder
 from posecli.skeleton import NUM_PARTS, PART_INDEX
 from posecli.sources import Frame, Still
 
@@ -66,9 +66,9 @@ class _Folder(Sink):
         path = self._folder / name
         return path.with_name(f"{path.stem}{self.ending}")
 
-    def plan(self, entries: Iterable[Still]) -> None:
-        """Raise UsageError where two inputs would share a file."""
-        check_outputs(entries, self.path_for)
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+        """Raise UsageError where two inputs would share a file, or one would be overwritten."""
+        check_outputs(entries, self.path_for, protected)
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write a frame's file. Raises FrameOutputError where it cannot be written."""

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePath
-from types import MappingProxyType
 
 from posecli.errors import UsageError
 from posecli.options import did_you_mean
 
-DATA_FORMATS: Mapping[str, str] = MappingProxyType(
-    {
-        "json": "one document with model, options, frames and errors",
-        "jsonl": "one frame or error a line, written as it is found",
-        "csv": "one row per part",
-        "csv-wide": "one row per pose",
-        "coco": "COCO keypoint results, as pycocotools' loadRes takes them",
-        "openpose": "a folder of OpenPose files (BODY_25), one per frame",
-        "yolo-pose": "a folder of Ultralytics label files, one per frame",
-    }
-)
+DATA_FORMATS = ("json", "jsonl", "csv", "csv-wide", "coco", "openpose", "yolo-pose")
 FOLDER_FORMATS = frozenset({"openpose", "yolo-pose"})
 _SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
-def format_of(path: str, explicit: str | None = None) -> str:
+def format_of(path: str, explicit: str | None = None, option: str = "--format") -> str:
     """The format of the poses written to `path`: the one asked for, else by suffix; JSON on stdout (`-`).
 
-    Raises UsageError for an unknown format or suffix, and for a folder format on stdout.
+    `option` is what the command line asks for it by. Raises UsageError for an unknown format or suffix, and for a
+    folder format on stdout.
     """
     if explicit is None:
-        return "json" if path == "-" else _by_suffix(path)
+        return "json" if path == "-" else _by_suffix(path, option)
     if explicit not in DATA_FORMATS:
         hint = did_you_mean(explicit, DATA_FORMATS)
         raise UsageError(f"no format {explicit!r}{hint}; there are: {', '.join(DATA_FORMATS)}")
@@ -39,11 +28,11 @@ def format_of(path: str, explicit: str | None = None) -> str:
     return explicit
 
 
-def _by_suffix(path: str) -> str:
+def _by_suffix(path: str, option: str) -> str:
     suffix = PurePath(path).suffix.lower()
     if suffix not in _SUFFIXES:
         raise UsageError(
-            f"{path}: no format goes with this name; give --format ({', '.join(DATA_FORMATS)}) "
+            f"{path}: no format goes with this name; give {option} ({', '.join(DATA_FORMATS)}) "
             f"or a suffix ({' '.join(_SUFFIXES)})"
         )
     return _SUFFIXES[suffix]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli.errors import OutputError, UsageError
-from posecli.files import write_whole
+from posecli.files import exists, write_whole
 from posecli.opencv import cv2
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
-from posecli.sinks.files import check_outputs, make_folder
+from posecli.sinks.outputs import check_outputs, make_folder
 from posecli.sources import IMAGE_SUFFIXES, Frame, Still
 
 if TYPE_CHECKING:
@@ -71,19 +71,25 @@ class ImageSink(Sink):
 
     def is_done(self, name: str) -> bool:
         """Whether the picture of the frame called `name` is there already, such as from an interrupted run."""
-        return self.path_for(name).exists()
+        return exists(self.path_for(name))
 
-    def plan(self, entries: Iterable[Still]) -> None:
+    def refusal(self, name: str) -> FrameOutputError | None:
+        """Why the picture of the frame called `name` must not be written: it exists, and that was to be an error."""
+        if self._exists != "error" or not self.is_done(name):
+            return None
+        return FrameOutputError(f"{self.path_for(name)}: exists already; use --exists overwrite or skip, or another -o")
+
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where two inputs would share a picture, or one would be overwritten."""
-        check_outputs(entries, self.path_for)
+        check_outputs(entries, self.path_for, protected)
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Draw and write a frame. Raises FrameOutputError where it cannot be, or exists and must not be replaced."""
+        if self._exists == "skip" and self.is_done(frame.name):
+            return
+        if refusal := self.refusal(frame.name):
+            raise refusal
         path = self.path_for(frame.name)
-        if self._exists != "overwrite" and path.exists():
-            if self._exists == "skip":
-                return
-            raise FrameOutputError(f"{path}: exists already; use --exists overwrite or skip, or another -o")
         data = _encode(self._render(frame, poses), path)
         try:
             write_whole(path, data)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from posecli.poses import Poses
 from posecli.sinks.base import Header, Sink
-from posecli.sinks.files import TextOutput
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
+from posecli.sinks.outputs import TextOutput, check_output
 from posecli.skeleton import PARTS
-from posecli.sources import Failure, Frame
+from posecli.sources import Failure, Frame, Still
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,15 +40,21 @@ class JsonSink(Sink):
         self._output.write(f'{{\n"schema": "{SCHEMA}",\n"model": {model},\n"options": {options},\n"frames": [')
         return self
 
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+        """Raise UsageError where the file is an input."""
+        check_output(self._output.path, entries, protected)
+
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write a frame's line."""
         line = _frame_line(frame, poses, self._min_part_score)
         self._output.write(f"{self._separator}{line}")
         self._separator = ",\n"
+        self._output.keep()
 
     def fail(self, failure: Failure) -> None:
         """Keep an error for the end of the document."""
         self._errors.append(_error_line(failure))
+        self._output.keep()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -69,6 +77,10 @@ class JsonLinesSink(Sink):
         self._output.__enter__()
         return self
 
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+        """Raise UsageError where the file is an input."""
+        check_output(self._output.path, entries, protected)
+
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write a frame's line and pass it on."""
         self._line(_frame_line(frame, poses, self._min_part_score))
@@ -80,6 +92,7 @@ class JsonLinesSink(Sink):
     def _line(self, line: str) -> None:
         self._output.write(f"{line}\n")
         self._output.flush()
+        self._output.keep()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

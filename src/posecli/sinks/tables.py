@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import csv
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from posecli.poses import Poses
 from posecli.sinks.base import Sink
-from posecli.sinks.files import TextOutput
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
+from posecli.sinks.outputs import TextOutput, check_output
 from posecli.skeleton import PARTS
-from posecli.sources import Frame
+from posecli.sources import Frame, Still
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,10 +44,15 @@ class _Table(Sink):
         self._writer.writerow(self.columns)
         return self
 
+    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+        """Raise UsageError where the file is an input."""
+        check_output(self._output.path, entries, protected)
+
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write the rows of a frame; None is an empty cell."""
         check_finite(poses, frame.name)
         self._writer.writerows(self._rows(frame, poses))
+        self._output.keep()
 
     @abstractmethod
     def _rows(self, frame: Frame, poses: Poses) -> Iterator[tuple[Any, ...]]: ...

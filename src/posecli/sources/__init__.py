@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
-from posecli.errors import InputError
+from posecli.errors import InputError, PosecliError
 from posecli.sources.frames import Failure, Frame
 from posecli.sources.listing import IMAGE_SUFFIXES, Still, list_stills
 from posecli.sources.reading import fetch, read_image
@@ -57,6 +57,12 @@ class Stills:
         """The same list less what is `unwanted`, such as what an earlier run has done; indices stay."""
         return Stills(tuple(still for still in self.entries if not unwanted(still)))
 
+    def refusing(self, check: Callable[[Still], PosecliError | None]) -> Stills:
+        """The same list, where what `check` finds an error for is not read: it comes as a failure with that error."""
+        return Stills(
+            tuple(still if still.error is not None else replace(still, error=check(still)) for still in self.entries)
+        )
+
     def __enter__(self) -> Self:
         return self
 
@@ -77,4 +83,7 @@ def _read(still: Still) -> Frame | Failure:
         image = read_image(fetch(source) if isinstance(source, str) else source, str(source))
     except InputError as error:
         return Failure(still.name, still.index, error)
+    except MemoryError:
+        too_large = InputError(f"{source}: too large for the memory of this computer; make the picture smaller")
+        return Failure(still.name, still.index, too_large)
     return Frame(image, still.index, None, still.name)

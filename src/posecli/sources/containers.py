@@ -2,6 +2,10 @@
 
 OpenCV does neither reliably. It fills the lost part of a cut JPEG with grey and only warns; it honours the EXIF
 orientation of WebP in new versions only, and the rotation of AVIF in none.
+
+Walked, so that a cut or damaged file is known before it is decoded: JPEG (its markers), PNG (its chunks, and checksums
+of those that matter) and WebP (its length). AVIF is walked for its orientation only. OpenCV is relied on to refuse cut
+files of AVIF, GIF, BMP, TIFF, PNM, JPEG 2000 and JPEG XL, and to turn TIFF.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ _JPEG_SOI, _JPEG_EOI, _JPEG_TEM, _JPEG_APP1 = 0xD8, 0xD9, 0x01, 0xE1
 _EXIF_HEADER = b"Exif\0\0"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION_TAG = 0x0112
-# Of these OpenCV refuses a cut file by itself, and turns TIFF.
+# Known by their first bytes only.
 _LEFT_TO_THE_DECODER = {
     "GIF": re.compile(rb"GIF8"),
     "BMP": re.compile(rb"BM"),
@@ -136,8 +140,10 @@ def _inspect_webp(data: bytes) -> Container:
 
 
 def _avif_orientation(data: bytes) -> int:
+    meta = _box(memoryview(data), b"meta")
+    properties = _box(_box(meta[4:], b"iprp"), b"ipco")  # meta starts with version and flags
     turns, mirror = 0, None
-    for name, body in _boxes(data):
+    for name, body in _boxes(properties):
         if name == b"irot" and body:
             turns = body[0] & 3
         elif name == b"imir" and body:
@@ -145,16 +151,17 @@ def _avif_orientation(data: bytes) -> int:
     return _AVIF_ORIENTATIONS[turns, mirror]
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes of an ISO media file; those that hold the properties of its images are opened, not yielded."""
+def _box(data: memoryview, wanted: bytes) -> memoryview:
+    """What the first box of this name holds; nothing where there is none."""
+    return next((body for name, body in _boxes(data) if name == wanted), memoryview(b""))
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """The boxes of an ISO media file, or those directly in another box."""
     at = 0
     while at + 8 <= len(data):
         size, name = struct.unpack_from(">I4s", data, at)
         if size < 8:  # to the end of the file, or longer than 4 GiB: pixels, which come last
             return
-        body = data[at + 8 : at + size]
-        if name in (b"meta", b"iprp", b"ipco"):
-            yield from _boxes(body[4:] if name == b"meta" else body)  # meta starts with version and flags
-        else:
-            yield name, body
+        yield name, data[at + 8 : at + size]
         at += size

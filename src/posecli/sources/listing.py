@@ -1,7 +1,9 @@
 """Which images a command line names, and what each is called in the results. No pixel is read here.
 
-A name is the posix path below the input argument; where several inputs are given, the argument's own last component
-comes before it, so that `a/1.jpg` and `b/1.jpg` stay apart. A file or an address is called by its own last component.
+In a folder, a name is the posix path below it; where several inputs are given, the folder's own last component comes
+before that, so that the images of `a` and `b` stay apart. A file or an address is called by its own last component
+alone: `a/1.jpg` and `b/1.jpg` given as two files share a name, which sinks with a file per image refuse. On the list on
+standard input, a file is called by the whole path that is written there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from pathlib import Path, PurePath
 from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
-from posecli.errors import InputError, MissingPathError, UsageError
+from posecli.errors import InputError, MissingPathError, PosecliError, UsageError
+from posecli.files import exists
 
 # What a folder is searched for. HEIC is listed so that it fails with a remedy instead of being passed over.
 IMAGE_SUFFIXES = frozenset(
@@ -35,7 +38,7 @@ class Still:
     name: str  # posix path, as the results call it
     index: int  # position in the whole list, from 0
     location: Path | str  # a file, or an address
-    error: InputError | None = None  # why there is nothing to read
+    error: PosecliError | None = None  # why it is not to be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ def list_stills(
 ) -> tuple[Still, ...]:
     """Every image of every input: inputs in the order given, each one's images in the order of their names.
 
-    An input that is missing or holds no image is listed with its error. Raises UsageError where no image is left.
+    What comes twice, the same place by the same name, is taken once. An input that is missing or holds no image is
+    listed with its error. Raises UsageError where no image is left.
     """
     hidden = None if exclude is None else Path(os.path.realpath(exclude))
     several = len(inputs) > 1
@@ -66,7 +70,8 @@ def list_stills(
         else:
             found += _find(argument, _own_name(argument) if several else "", recursive, hidden)
     _check_something_to_do(inputs, found)
-    return tuple(Still(entry.name, index, entry.location, entry.error) for index, entry in enumerate(found))
+    once = {_identity(entry): entry for entry in found}.values()
+    return tuple(Still(entry.name, index, entry.location, entry.error) for index, entry in enumerate(once))
 
 
 def _check_something_to_do(inputs: Sequence[str], found: Sequence[_Found]) -> None:
@@ -78,20 +83,25 @@ def _check_something_to_do(inputs: Sequence[str], found: Sequence[_Found]) -> No
     raise UsageError(f"{found[0].error}{more}")
 
 
+def _identity(entry: _Found) -> tuple[str, str]:
+    on_disk = isinstance(entry.location, Path) and entry.error is None
+    return entry.name, os.path.realpath(entry.location) if on_disk else str(entry.location)
+
+
 def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> list[_Found]:
     """The images of a file, folder or address; `prefix` is what their names start with, if not empty."""
     if _is_url(argument):
-        return [_Found(_url_name(argument), argument)]
+        return [_find_url(argument)]
     path = Path(argument)
     name = prefix or _own_name(argument)
-    if not _exists(path):
+    if not exists(path):
         missing = MissingPathError(f"{argument}: no such file or folder; check the path")
         return [_Found(name, path, missing)]
     if not path.is_dir():
         return [_Found(name, path)]
     if hidden is not None and Path(os.path.realpath(path)) == hidden:
         raise UsageError(f"{argument}: the output folder is the input folder; choose another one with -o")
-    images = list(_walk(path, path, recursive, hidden))
+    images = list(_walk(path, recursive, hidden))
     if not images:
         return [_Found(name, path, _no_images(path, argument, recursive, hidden))]
     return _named(images, prefix)
@@ -103,27 +113,30 @@ def _named(images: Iterable[_Found], prefix: str) -> list[_Found]:
 
 
 def _no_images(path: Path, argument: str, recursive: bool, hidden: Path | None) -> InputError:
-    if not recursive and any(image.error is None for image in _walk(path, path, True, hidden)):
+    if not recursive and any(image.error is None for image in _walk(path, True, hidden)):
         return InputError(f"no images in {argument} itself, but in folders below it; use --recursive")
     return InputError(f"no images in {argument}; give a folder that holds some, such as JPEG or PNG files")
 
 
-def _walk(folder: Path, top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
-    """The image files in `folder`, named from `top`; hidden entries and symbolic links to folders are passed over."""
-    try:
-        with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError as error:
-        reason = InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")
-        yield _Found(folder.relative_to(top).as_posix(), folder, reason)
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            if _is_image(path):
-                yield _Found(path.relative_to(top).as_posix(), path)
-        elif recursive and not entry.is_symlink() and Path(os.path.realpath(path)) != hidden:
-            yield from _walk(path, top, recursive, hidden)
+def _walk(top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
+    """The image files below `top`, named from there; hidden entries and symbolic links to folders are passed over."""
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = [entry for entry in scan if not entry.name.startswith(".")]
+        except OSError as error:
+            reason = InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")
+            yield _Found(folder.relative_to(top).as_posix(), folder, reason)
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            if not _is_folder(entry):
+                if _is_image(path):
+                    yield _Found(path.relative_to(top).as_posix(), path)
+            elif recursive and not entry.is_symlink() and Path(os.path.realpath(path)) != hidden:
+                folders.append(path)
 
 
 def _find_glob(pattern: str, several: bool, hidden: Path | None) -> list[_Found]:
@@ -135,7 +148,7 @@ def _find_glob(pattern: str, several: bool, hidden: Path | None) -> list[_Found]
     images = [
         _Found(path.relative_to(parent).as_posix(), path)
         for path in matches
-        if _is_image(path) and path.is_file() and not _lies_in(path, hidden)
+        if _is_image(path) and not _is_folder(path) and not _lies_in(path, hidden)
     ]
     if not images:
         missing = MissingPathError(f"{pattern}: no image matches; check the pattern")
@@ -143,10 +156,10 @@ def _find_glob(pattern: str, several: bool, hidden: Path | None) -> list[_Found]
     return _named(images, _own_name(str(parent)) if several else "")
 
 
-def _exists(path: Path) -> bool:
+def _is_folder(entry: Path | os.DirEntry[str]) -> bool:
     try:
-        return path.exists()
-    except OSError:  # a name too long for any file system, or a folder closed to us
+        return entry.is_dir()
+    except OSError:  # a link to itself, or a folder closed to us: reading it says why
         return False
 
 
@@ -183,7 +196,15 @@ def _clean(line: str) -> str:
     return "/".join(parts) or _own_name(line)
 
 
-def _url_name(url: str) -> str:
+def _find_url(url: str) -> _Found:
+    try:
+        path = urlsplit(url).path
+    except ValueError as error:
+        return _Found(url, url, InputError(f"{url}: not an address ({error}); check it"))
+    return _Found(_url_name(path), url)
+
+
+def _url_name(path: str) -> str:
     """The last component of an address's path, in characters that every file system takes."""
-    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    name = unquote(path).rpartition("/")[2]
     return re.sub(r"[^\w.() -]", "_", name).strip(". ") or _URL_NAME_FALLBACK

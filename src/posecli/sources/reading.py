@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecli import __version__
 from posecli.errors import InputError
-from posecli.opencv import cv2
+from posecli.opencv import MAX_PIXELS_VARIABLE, cv2
 from posecli.sources.containers import Container, inspect
 
-TIMEOUT_S = 30.0
+MAX_FILE_BYTES = 1_000_000_000
+TIMEOUT_S = 30.0  # without a sign of life
+DEADLINE_S = 60.0  # for a whole download
 MAX_DOWNLOAD_BYTES = 100_000_000
 _DOWNLOAD_STEP_BYTES = 1 << 16
 
@@ -39,7 +44,9 @@ def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
 def fetch(url: str) -> bytes:
     """Download an image. Raises InputError where the address gives none."""
     import requests
+    import urllib3
 
+    start = monotonic()
     headers = {"User-Agent": f"posecli/{__version__}"}
     try:
         with requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as response:
@@ -48,12 +55,15 @@ def fetch(url: str) -> bytes:
             if response.headers.get("Content-Type", "").startswith("text/"):
                 raise InputError(f"{url}: a web page or text, not an image; give the address of the image itself")
             data = bytearray()
-            for part in response.iter_content(_DOWNLOAD_STEP_BYTES):
+            # Unlike iter_content, read1 returns with what there is, so that a trickle cannot outlast the deadline.
+            while part := response.raw.read1(_DOWNLOAD_STEP_BYTES, decode_content=True):
                 data += part
+                if monotonic() - start > DEADLINE_S:
+                    raise InputError(f"{url}: not here after {DEADLINE_S:.0f} s; download it and give the file")
                 if len(data) > MAX_DOWNLOAD_BYTES:
                     limit_mb = MAX_DOWNLOAD_BYTES // 1_000_000
                     raise InputError(f"{url}: larger than {limit_mb} MB; download it and give the file")
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise InputError(
             f"{url}: cannot be fetched ({_innermost(error)}); check the address and the network"
         ) from error
@@ -69,6 +79,11 @@ def _innermost(error: BaseException) -> str:
 
 def _read_bytes(path: Path, name: str) -> bytes:
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            raise InputError(f"{name}: not a file, but a folder, a pipe or a device; save the image as a file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise InputError(f"{name}: larger than {MAX_FILE_BYTES // 1_000_000} MB; make the picture smaller")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror or error}); check its permissions") from error
@@ -80,7 +95,12 @@ def _decode(data: bytes, container: Container, name: str) -> NDArray[np.uint8]:
         # The orientation is ours to apply: OpenCV's versions differ in which formats they turn.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        reason = "too many pixels" if "PIXELS" in str(error) else str(error).strip().splitlines()[-1]
+        if "MAX_IMAGE_PIXELS" in str(error):
+            limit = os.environ[MAX_PIXELS_VARIABLE]
+            raise InputError(
+                f"{name}: more than {limit} pixels; make the picture smaller (or raise {MAX_PIXELS_VARIABLE})"
+            ) from error
+        reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"{name}: OpenCV cannot decode it ({reason}); convert it to a smaller JPEG or PNG") from error
     if image is None:
         raise InputError(

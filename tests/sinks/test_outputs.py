@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import sys
@@ -7,7 +8,7 @@ import pytest
 
 from posecli.errors import MissingPathError, OutputError, UsageError
 from posecli.files import write_whole
-from posecli.sinks.files import TextOutput, check_outputs, make_folder
+from posecli.sinks.outputs import TextOutput, check_output, check_outputs, make_folder
 from posecli.sources import Still
 
 
@@ -31,18 +32,52 @@ def test_an_old_file_stays_until_then(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_what_was_written_is_kept_whatever_ends_the_work(tmp_path: Path, error: type[BaseException]) -> None:
-    path = tmp_path / "out.txt"
+def interrupted(path: Path, error: type[BaseException], *, has_result: bool, streamed: bool = False) -> None:
+    """Write text that is a result, or only the start of a document, and fail."""
 
     def work() -> None:
-        with TextOutput(str(path)) as output:
-            output.write("half")
+        with TextOutput(str(path), streamed=streamed) as output:
+            if has_result or not streamed:  # what is streamed has no start of its own
+                output.write("half")
+            if has_result:
+                output.keep()
             raise error
 
     with pytest.raises(error):
         work()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_result_is_kept_whatever_ends_the_work(tmp_path: Path, error: type[BaseException], streamed: bool) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old, and longer")
+    interrupted(path, error, has_result=True, streamed=streamed)
     assert path.read_text() == "half"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_without_a_result_the_old_file_stays(tmp_path: Path, error: type[BaseException], streamed: bool) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    interrupted(path, error, has_result=False, streamed=streamed)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_a_result_nothing_is_left(tmp_path: Path) -> None:
+    interrupted(tmp_path / "out.txt", ValueError, has_result=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_work_that_ends_well_with_nothing_replaces_the_old_file(tmp_path: Path, streamed: bool) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with TextOutput(str(path), streamed=streamed):
+        pass
+    assert path.read_text() == ""
 
 
 class FullDisk(io.BytesIO):
@@ -148,6 +183,23 @@ def test_a_reader_that_goes_is_no_output_error(monkeypatch: pytest.MonkeyPatch) 
         output.write("line\n")
 
 
+class InvalidArgument(io.BytesIO):
+    def write(self, data: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(InvalidArgument()))
+    with pytest.raises(BrokenPipeError), TextOutput("-") as output:
+        output.write("line\n")
+
+    output = TextOutput(str(tmp_path / "out.txt")).__enter__()
+    output._file.close()
+    output._file = InvalidArgument()
+    with pytest.raises(OutputError, match=r"out.txt: cannot be written \(Invalid argument\)"):
+        output.write("line\n")
+
+
 @pytest.mark.parametrize("name", ["file/out.txt", "file/deep/out.txt", "folder"])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str, streamed: bool) -> None:
@@ -189,3 +241,45 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
 def test_what_is_missing_takes_no_place(tmp_path: Path) -> None:
     missing = Still("a.jpg", 0, Path("a.jpg"), MissingPathError("gone"))
     check_outputs([missing, Still("a.jpg", 1, "http://host/a.jpg")], lambda name: tmp_path / name)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Still:
+    path = tmp_path / "a.jpg"
+    path.touch()
+    return Still("a.jpg", 0, path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "new/../a.jpg", "link.json", "hard.json"])
+def test_no_name_of_an_input_is_written(tmp_path: Path, photo: Still, name: str) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "hard.json").hardlink_to(tmp_path / "a.jpg")
+    with pytest.raises(UsageError, match=r": writing it would overwrite an input; choose another file for the poses"):
+        check_output(str(tmp_path / name), [photo])
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        check_outputs([photo], lambda _: tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.json", "new/folder/a.jpg", "-"])
+def test_other_places_are_written(tmp_path: Path, photo: Still, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").touch()
+    (tmp_path / "-").touch()
+    entries = [photo, Still("b.jpg", 1, "http://host/b.jpg"), Still("-", 2, Path("-"))]
+    check_output(name, entries)
+
+
+def test_what_the_run_reads_besides_is_not_written(tmp_path: Path, photo: Still) -> None:
+    other = tmp_path / "annotations.json"
+    other.touch()
+    with pytest.raises(UsageError, match=r"annotations.json: writing it would overwrite an input"):
+        check_output(str(other), [photo], [other])
+    with pytest.raises(UsageError, match=r"annotations.json: writing it would overwrite an input"):
+        check_outputs([photo], lambda _: other, [other])
+
+
+def test_two_outputs_must_not_meet_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to(tmp_path / "b.txt")
+    entries = [Still("a.txt", 0, Path("x/a.txt")), Still("b.txt", 1, Path("x/b.txt"))]
+    with pytest.raises(UsageError, match=r"x.a.txt and x.b.txt would both be written to"):
+        check_outputs(entries, lambda name: tmp_path / name)
