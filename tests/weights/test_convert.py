@@ -102,6 +102,33 @@ def test_a_first_release_manifest_gives_its_tensors_back(half, first_release, tm
     assert any("MobilenetV1/partoff_2/biases" in line for line in conversion.account)
 
 
+@pytest.mark.parametrize(("quantize", "suffix"), [(None, ""), ("uint16", "-quant2"), ("uint8", "-quant1")])
+def test_a_name_tells_versions_of_a_network_apart(model, tmp_path, quantize, suffix):
+    conversion = convert(read_model(model.write(tmp_path, quantize)))
+    assert conversion.name == f"mobilenet-050{suffix}"
+    assert conversion.account[0] == f"recognised mobilenet-050{suffix} in model.json (TF.js graph-model)"
+
+
+def test_the_name_of_a_first_release_says_so(half, first_release, tmp_path):
+    conversion = convert(read_model(first_release(half, tmp_path)))
+    assert conversion.name == "mobilenet-050-v1"
+    assert conversion.account[0] == "recognised mobilenet-050-v1 in manifest.json (TF.js first-release manifest)"
+
+
+def test_the_files_that_were_read_are_known(model, tmp_path):
+    path = model.write(tmp_path / "model")
+    content = json.loads(path.read_text())
+    (tmp_path / "model" / "shards").mkdir()
+    for shard in content["weightsManifest"][0]["paths"]:
+        (tmp_path / "model" / shard).rename(tmp_path / "model" / "shards" / shard)
+    paths = [f"shards\\{shard}" for shard in content["weightsManifest"][0]["paths"]]
+    content["weightsManifest"][0]["paths"] = paths
+    path.write_text(json.dumps(content))
+    conversion = convert(read_model(tmp_path / "model"))
+    assert conversion.source == path
+    assert set(conversion.files) == {file for file in path.parent.rglob("*") if file.is_file()}
+
+
 def test_the_account_says_what_was_recognised(model, tmp_path):
     account = "\n".join(convert(read_model(model.write(tmp_path))).account)
     for fact in (
@@ -234,6 +261,18 @@ def test_a_head_missing(model, tmp_path):
     model.nodes = [node for node in model.nodes if "offset_2" not in node["name"]]
     model.tensors = {name: tensor for name, tensor in model.tensors.items() if "offset_2" not in name}
     refused(model, tmp_path, "3 heads")
+
+
+@pytest.mark.parametrize("head", ["heatmap_2", "offset_2", "displacement_bwd_2"])
+def test_heads_without_names_are_checked_before_anything_runs(model, tmp_path, rng, monkeypatch, head):
+    """A kernel of a thousand cells a side, dilated, would ask for terabytes."""
+
+    def run_graph(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(convert_module, "run_graph", run_graph)
+    model.tensors[f"{head}/weights"] = np.zeros((3, 3, *model.tensors[f"{head}/weights"].shape[2:]), np.float32)
+    refused(model.nameless(rng), tmp_path, "expected float32 (1, 1, 256,", "got float32 (3, 3, 256,")
 
 
 def test_heads_of_other_channels(model, tmp_path):

@@ -1,6 +1,10 @@
+import builtins
+import sys
+
 import numpy as np
 import pytest
 
+from posecli.errors import MissingDependencyError
 from posecli.skeleton import NUM_EDGES, NUM_PARTS, TREE_EDGES
 from posecli.weights.displacement import is_forward_first
 
@@ -47,3 +51,18 @@ def test_heads_that_show_nobody_or_lead_everywhere_decide_nothing(rng, logit):
     first, second = rng.normal(0, 50, (2, 24, 33, 2 * NUM_EDGES)).astype(np.float32)
     first[0] = np.nan
     assert is_forward_first(lambda image: (heatmaps, first, second), STRIDE) is None
+
+
+def test_opencv_that_cannot_be_loaded_is_explained(monkeypatch):
+    """A server without libGL: the photo needs OpenCV, and says what to install."""
+    real = builtins.__import__
+
+    def without_libgl(name, *args, **kwargs):
+        if name == "cv2":
+            raise ImportError("libGL.so.1: cannot open shared object file")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "posecli.opencv", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_libgl)
+    with pytest.raises(MissingDependencyError, match="apt-get install libgl1"):
+        is_forward_first(lambda image: (image, image, image), STRIDE)

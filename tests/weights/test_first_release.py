@@ -48,7 +48,30 @@ def test_a_file_of_another_length(spoil):
 
 
 def test_a_shape_of_terabytes_allocates_nothing(spoil):
-    spoil(lambda m: m[CONV].update(shape=[1 << 40, 1 << 40]), "Conv2d_12_pointwise_weights", "got 262,144")
+    spoil(lambda m: m[CONV].update(shape=[1 << 30, 1 << 30]), "Conv2d_12_pointwise_weights", "got 262,144")
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [([], "expected 4 bytes"), ([256], "expected 1,024 bytes"), ([10**4000], "not a shape")]
+)
+def test_a_shape_of_no_convolution(spoil, shape, words):
+    spoil(lambda m: m[CONV].update(shape=shape), "Conv2d_12_pointwise", words)
+
+
+def test_a_file_named_by_two_variables(spoil):
+    name = "MobilenetV1_Conv2d_11_pointwise_weights"
+    spoil(lambda m: m[CONV].update(filename=name), name, "more than once")
+
+
+def test_nothing_is_read_before_all_is_weighed(half, first_release, tmp_path, monkeypatch):
+    path = first_release(half, tmp_path)
+    monkeypatch.setattr("posecli.weights.untrusted.MAX_BYTES", 1_000_000)
+    opened = []
+    monkeypatch.setattr("posecli.weights.untrusted.ModelFolder.read", lambda _, name: opened.append(name) or b"{}")
+    monkeypatch.setattr("posecli.weights.tfjs.parse_json", lambda *_: json.loads(path.read_text()))
+    with pytest.raises(ConversionError, match=r"too large for a PoseNet.* \(at most 1,000,000\)"):
+        read_model(path)
+    assert opened == ["manifest.json"]
 
 
 def test_a_variable_elsewhere(spoil):

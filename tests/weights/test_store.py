@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from posecli.errors import OutputError, WeightsError
+from posecli.errors import OutputError, UsageError, WeightsError
 from posecli.networks.spec import ModelSpec
 from posecli.weights import store
 from posecli.weights.convert import convert
-from posecli.weights.store import Checkpoint, find, load, save
+from posecli.weights.store import Checkpoint, find, load, refuse_source, save
 from posecli.weights.tfjs import read_model
 
 
@@ -80,13 +81,44 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, checkpoin
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", [".", "a.safetensors"])
-def test_a_folder_in_the_way(checkpoint, tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_in_the_way(checkpoint, tmp_path):
     (tmp_path / "a.safetensors").mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
-        save(Path(name), checkpoint)
+        save(tmp_path / "a.safetensors", checkpoint)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.safetensors"]
+
+
+@pytest.mark.parametrize("name", [".", "mobilenet-075", "model.json", "weights.bin", ".safetensors"])
+def test_a_name_that_says_something_else_is_refused(checkpoint, tmp_path, monkeypatch, name):
+    """`--model mobilenet-075` would be the bundled model, and a .json one that is to be converted."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"ends in \.safetensors; choose such a name with -o") as error:
+        save(Path(name), checkpoint)
+    assert str(error.value).startswith(f"{name}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_case_of_a_suffix_does_not_matter(checkpoint, tmp_path):
+    save(tmp_path / "A.SAFETENSORS", checkpoint)
+    assert load(find(str(tmp_path / "A.SAFETENSORS"))).spec == checkpoint.spec
+
+
+def test_the_model_that_is_converted_is_not_overwritten(model, tmp_path, monkeypatch):
+    path = model.write(tmp_path / "model")
+    shard = path.with_name("shard.safetensors")
+    path.with_name("group1-shard2of5.bin").rename(shard)
+    path.write_text(path.read_text().replace("group1-shard2of5.bin", shard.name))
+    conversion = convert(read_model(path))
+    monkeypatch.chdir(path.parent)
+    os.link(shard, tmp_path / "link.safetensors")
+    for target in (path, shard, Path("shard.safetensors"), Path("../model/model.json"), tmp_path / "link.safetensors"):
+        with pytest.raises(UsageError, match="a file of the model that is converted; choose another name") as error:
+            refuse_source(target, conversion)
+        assert str(target) in str(error.value)
+    for target in (tmp_path / "new.safetensors", tmp_path / "absent" / "new.safetensors", Path("x" * 5000)):
+        refuse_source(target, conversion)
+    (tmp_path / "other.safetensors").write_bytes(shard.read_bytes())
+    refuse_source(tmp_path / "other.safetensors", conversion)
 
 
 def test_a_folder_that_is_not_there_is_made(checkpoint, tmp_path):
@@ -124,6 +156,84 @@ def test_a_tfjs_model_is_to_be_converted_first(model, tmp_path):
     refused(tmp_path, "posecli convert-weights")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_model"),
+    [
+        ("model.json", True),
+        ("model-stride16.json", True),
+        ("manifest.json", True),
+        ("package.json", False),
+        ("photo.jpg", False),
+        ("weights.safetensors", False),
+    ],
+)
+def test_a_folder_is_a_tfjs_model_only_if_it_holds_one(tmp_path, name, is_model):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    refused(folder, ": a folder; --model takes a .safetensors file")
+    (folder / name).touch()
+    refused(folder, "a TF.js model; convert it first" if is_model else ": a folder; --model takes a .safetensors file")
+
+
+def test_a_tfjs_model_that_is_not_there_is_not_to_be_converted(tmp_path):
+    refused(tmp_path / "model.json", "no such weights file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes by name on this system")
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    refused(tmp_path / "pipe.safetensors", "not a file", "--model takes a .safetensors file")
+
+
+def with_header(path, change=None, length=None):
+    """Write a file anew, its header changed by a function, or claimed to have another length."""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    if change:
+        change(header)
+    encoded = json.dumps(header).encode()
+    path.write_bytes((length or len(encoded)).to_bytes(8, "little") + encoded + data[end:])
+    return path
+
+
+@pytest.mark.parametrize("length", [1, 10**7, 10**8 + 1, 1 << 63, (1 << 64) - 1])
+def test_a_header_of_another_length_than_it_says(path, length):
+    refused(with_header(path, length=length), "not a whole safetensors file", "again")
+
+
+@pytest.mark.parametrize("value", [None, 0.5, ["0.50"], {"a": "0.50"}, float("nan")])
+def test_metadata_that_is_no_text(path, value):
+    refused(
+        with_header(path, lambda header: header["__metadata__"].update(multiplier=value)),
+        "not a whole safetensors file",
+        "again",
+    )
+
+
+@pytest.mark.parametrize("metadata", [[], "text", 3])
+def test_metadata_of_another_kind(path, metadata):
+    refused(with_header(path, lambda header: header.update(__metadata__=metadata)), "not a whole", "again")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("format", ("not weights of posecli", "posecli convert-weights")),
+        ("architecture", ("unknown network, architecture None, multiplier '0.50'", "again")),
+        ("multiplier", ("unknown network, architecture 'mobilenet_v1', multiplier None", "again")),
+        ("sha256", ("damaged", "again")),
+    ],
+)
+def test_metadata_missing(path, key, words):
+    refused(with_header(path, lambda header: header["__metadata__"].pop(key)), *words)
+
+
+@pytest.mark.parametrize("shape", [[1 << 62, 4], [-1], [], [17]])
+def test_a_shape_that_its_bytes_do_not_fill(path, shape):
+    refused(with_header(path, lambda header: header["stem.bias"].update(shape=shape)), "not a whole", "again")
+
+
 def test_weights_of_something_else(tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     refused(tmp_path / "other.safetensors", "not weights of posecli", "posecli convert-weights")
@@ -140,18 +250,41 @@ def spoiled(path, half, spec=None, **tensors):
 def test_tensors_missing_or_unknown(half, path):
     refused(spoiled(path, half, **{"stem.weight": None}), "missing tensors: stem.weight", "again")
     refused(spoiled(path, half, stray=torch.zeros(1)), "unknown tensors: stray", "again")
+    refused(spoiled(path, half, **{"a\n\x1b[2J": torch.zeros(1)}), r"unknown tensors: 'a\n\x1b[2J'", "again")
+    refused(spoiled(path, {"stem.weight": half["stem.weight"]}), "missing tensors: blocks.0.", " and 53 more;", "again")
 
 
 @pytest.mark.parametrize(
-    "tensor", [torch.zeros(17), torch.zeros(16, 1), torch.zeros(16).half(), torch.zeros(16, dtype=torch.int64)]
+    "tensor",
+    [
+        torch.zeros(17),
+        torch.zeros(16, 1),
+        torch.zeros(16).half(),
+        torch.zeros(16).double(),
+        torch.zeros(16, dtype=torch.int64),
+    ],
 )
 def test_tensors_of_another_shape_or_kind(half, path, tensor):
     refused(spoiled(path, half, **{"stem.bias": tensor}), "stem.bias", "expected F32 (16,)", "again")
 
 
-@pytest.mark.parametrize("spec", [{"architecture": "resnet50"}, {"multiplier": "2.00"}, {"multiplier": "x"}])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"architecture": "resnet50"},
+        {"multiplier": "2.00"},
+        {"multiplier": "abc"},
+        {"multiplier": "nan"},
+        {"multiplier": "0.5"},
+        {"multiplier": ""},
+    ],
+)
 def test_an_unknown_network(half, path, spec):
-    refused(spoiled(path, half, spec), "unknown network", *spec.values())
+    refused(spoiled(path, half, spec), "unknown network", *map(repr, spec.values()), "update posecli", "again")
+
+
+def test_a_network_whose_name_would_break_the_line(half, path):
+    refused(spoiled(path, half, {"multiplier": "1\n\x1b[31m" + "x" * 10_000}), "unknown network", r"'1\n\x1b[31mxxx")
 
 
 def test_another_width_than_it_says(half, path):
@@ -187,6 +320,17 @@ def test_a_path_to_nothing_is_named(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError, match="no such weights file"):
         find(name)
+
+
+def test_a_path_that_cannot_be_looked_at_is_named(path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store.Path, "exists", refuse)
+    for act in (find, lambda name: load(Path(name))):
+        with pytest.raises(WeightsError, match=r"cannot be read \(Permission denied\); give another path") as error:
+            act(str(path))
+        assert str(path) in str(error.value)
 
 
 def test_a_known_model_that_is_not_bundled_says_how_to_get_it(tmp_path, monkeypatch):

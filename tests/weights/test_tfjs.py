@@ -156,6 +156,56 @@ def test_a_shape_of_terabytes_allocates_nothing(edit):
     refused(path, "model.json", f"{4 << 90:,}"[:12])
 
 
+def test_a_shape_of_thousands_of_digits(edit):
+    refused(edit(entry(shape=[10**4000] * 4)), "model.json", "Conv2d_0/weights", "not a shape")
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_shard_named_twice(edit, groups):
+    """Sixty names of one file of 10 MB are 600 MB."""
+
+    def repeat(content):
+        group = content["weightsManifest"][0]
+        if groups == 1:
+            group["paths"] *= 60
+        else:
+            content["weightsManifest"].append(group)
+
+    refused(edit(repeat), "group1-shard1of5.bin", "more than once")
+
+
+def test_the_model_itself_is_no_shard(edit):
+    refused(edit(lambda m: m["weightsManifest"][0].update(paths=["model.json"])), "model.json", "more than once")
+
+
+def test_no_shard_is_read_before_all_are_weighed(model, tmp_path, monkeypatch):
+    path = model.write(tmp_path)
+    content = path.read_bytes()
+    monkeypatch.setattr("posecli.weights.untrusted.MAX_BYTES", 2_000_000)
+    opened = []
+    monkeypatch.setattr("posecli.weights.untrusted.ModelFolder.read", lambda _, name: opened.append(name) or content)
+    refused(path, "too large for a PoseNet", "(at most 2,000,000)")
+    assert opened == ["model.json"]
+
+
+def test_tensors_are_weighed_as_they_will_lie_in_memory(model, tmp_path, monkeypatch):
+    """A byte in the file becomes four."""
+    path = model.write(tmp_path, "uint8")
+    monkeypatch.setattr("posecli.weights.tfjs.MAX_BYTES", 577_459 * 4)
+    assert read_model(path).quantization == "uint8"
+    monkeypatch.setattr("posecli.weights.tfjs.MAX_BYTES", 577_459 * 4 - 1)
+    refused(path, "model.json", "tensors of 2,309,836 bytes", "too large")
+
+
+def test_a_message_stays_short(edit):
+    path = edit(lambda m: m["weightsManifest"][0].update(weights=[]))
+    with pytest.raises(ConversionError, match="its tensors take 0 bytes"):
+        read_model(path)
+    path = edit(lambda m: m.update(weightsManifest=[]))
+    with pytest.raises(ConversionError, match=r"no weights for: Conv2d_0/weights, .* and 54 more$"):
+        read_model(path)
+
+
 def entry(**changes):
     return lambda m: m["weightsManifest"][0]["weights"][0].update(changes)
 

@@ -2,7 +2,7 @@ import pytest
 
 from posecli.errors import ConversionError
 from posecli.weights import untrusted
-from posecli.weights.untrusted import ModelFolder, get, get_shape, parse_json
+from posecli.weights.untrusted import ModelFolder, get, get_shape, listing, parse_json, short
 
 ESCAPES = ["../secret", "a/../../secret", "/etc/secret", "\\secret", "C:\\secret", "c:secret", "..\\secret", "", ".."]
 ESCAPES += ["https://host/secret", "file:///secret", "\\\\host\\share\\secret", "shards/.."]
@@ -13,7 +13,7 @@ def test_nothing_outside_the_folder_is_read(tmp_path, name):
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "model").mkdir()
     files = ModelFolder(tmp_path / "model")
-    for act in (files.size, files.read):
+    for act in (files.claim, files.read):
         with pytest.raises(ConversionError, match="not inside its folder"):
             act(name)
     assert files.sha256s == {}
@@ -27,40 +27,74 @@ def test_what_lies_inside_is_read_and_its_hash_kept(tmp_path, name):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"abc")
     files = ModelFolder(tmp_path)
-    assert (files.size(name), files.read(name)) == (3, b"abc")
-    assert files.sha256s == {name: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
+    assert (files.claim(name), files.read(name)) == (3, b"abc")
+    below = path.relative_to(tmp_path).as_posix()
+    assert files.sha256s == {below: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
 
 
 @pytest.mark.parametrize("name", ["absent.bin", "a\0b", "x" * 5000, "\ud800"])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
     with pytest.raises(ConversionError, match="missing"):
-        ModelFolder(tmp_path).read(name)
+        ModelFolder(tmp_path).claim(name)
 
 
 def test_only_files_are_read(tmp_path):
     (tmp_path / "shard.bin").mkdir()
     with pytest.raises(ConversionError, match=r"shard\.bin: not a file"):
-        ModelFolder(tmp_path).size("shard.bin")
+        ModelFolder(tmp_path).claim("shard.bin")
 
 
 def test_an_enormous_file_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(untrusted, "MAX_BYTES", 1000)
     (tmp_path / "shard.bin").write_bytes(bytes(1000))
-    assert ModelFolder(tmp_path).read("shard.bin") == bytes(1000)
+    assert ModelFolder(tmp_path).claim("shard.bin") == 1000
     (tmp_path / "shard.bin").write_bytes(bytes(1001))
-    with pytest.raises(ConversionError, match=r"shard\.bin: 1,001 bytes is too large"):
-        ModelFolder(tmp_path).read("shard.bin")
+    with pytest.raises(ConversionError, match=r"shard\.bin: too large .* 1,001 bytes \(at most 1,000\)"):
+        ModelFolder(tmp_path).claim("shard.bin")
+
+
+def test_files_that_are_enormous_together_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "MAX_BYTES", 1000)
+    for name in "abc":
+        (tmp_path / name).write_bytes(bytes(400))
+    files = ModelFolder(tmp_path)
+    assert files.claim("a") + files.claim("b") == 800
+    with pytest.raises(ConversionError, match=r"c: too large .* 1,200 bytes"):
+        files.claim("c")
+
+
+@pytest.mark.parametrize("again", ["shards/a.bin", "shards\\a.bin", "./shards//a.bin"])
+def test_no_file_is_named_twice(tmp_path, again):
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "a.bin").write_bytes(b"abc")
+    files = ModelFolder(tmp_path)
+    files.claim("shards/a.bin")
+    with pytest.raises(ConversionError, match=r"a\.bin: the model names it more than once"):
+        files.claim(again)
+
+
+@pytest.mark.parametrize("data", [b"", b"ab", b"abcd", b"abc" * 1000])
+def test_a_file_that_changes_under_the_reader_is_not_believed(tmp_path, data):
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    files = ModelFolder(tmp_path)
+    files.claim("a.bin")
+    (tmp_path / "a.bin").write_bytes(data)
+    with pytest.raises(ConversionError, match=r"a\.bin: it changed"):
+        files.read("a.bin")
+    assert files.sha256s == {}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "shard.bin").write_bytes(b"abc")
 
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(untrusted.Path, "read_bytes", refuse)
+    files = ModelFolder(tmp_path)
+    files.claim("shard.bin")
+    monkeypatch.setattr(untrusted.Path, "open", refuse)
     with pytest.raises(ConversionError, match=r"shard\.bin: cannot be read \(Permission denied\)"):
-        ModelFolder(tmp_path).read("shard.bin")
+        files.read("shard.bin")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +116,13 @@ def test_what_is_not_a_json_object_is_refused_with_its_name(tmp_path, data, word
     assert "model.json" in str(error.value)
 
 
+def test_json_of_enormous_length_is_not_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "MAX_JSON_BYTES", 1000)
+    assert parse_json(b"{}".ljust(1000), tmp_path / "model.json") == {}
+    with pytest.raises(ConversionError, match=r"model\.json: 1,001 bytes is too large"):
+        parse_json(b"{}".ljust(1001), tmp_path / "model.json")
+
+
 def test_fields_are_of_the_kind_they_should_have():
     assert get({"name": "a"}, "name", str, "here") == "a"
     for value in ({}, {"name": 1}, [], None, {"name": "x" * 1000, "other": 1}["name"]):
@@ -92,9 +133,19 @@ def test_fields_are_of_the_kind_they_should_have():
     assert len(str(error.value)) < 200
 
 
-@pytest.mark.parametrize("shape", [[1, -1], [0], [1.0], [True], ["3"], [1] * 9, 3, None])
+@pytest.mark.parametrize("shape", [[1, -1], [0], [1.0], [True], ["3"], [1] * 9, [1 << 31], [10**4000], 3, None])
 def test_shapes_are_positive_whole_numbers(shape):
     with pytest.raises(ConversionError, match="here"):
         get_shape({"shape": shape}, "here")
     assert get_shape({"shape": [3, 1]}, "here") == (3, 1)
     assert get_shape({"shape": []}, "here") == ()
+    assert get_shape({"shape": [(1 << 31) - 1]}, "here") == ((1 << 31) - 1,)
+
+
+def test_what_a_model_says_is_shown_in_part_and_on_one_line():
+    assert short("Conv2d_0/weights") == "Conv2d_0/weights"
+    assert short("Größe") == "Größe"
+    assert short("a\n\x1b[2Jb") == r"'a\n\x1b[2Jb'"
+    assert len(short("x" * 10_000)) == 80
+    assert listing(["a", "b"]) == "a, b"
+    assert listing([str(i) for i in range(2008)], " -> ") == "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> 6 -> 7 and 2,000 more"

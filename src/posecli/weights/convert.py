@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from posecli.weights.topology import Layer, Layers, find_layers, names_of
 
 MAX_CHECK_ERROR = 1e-4  # largest error of a head over its largest magnitude, before the sigmoid
 CHECK_SIZE = (97, 129)  # height, width: valid for every stride
+QUANTIZATION_SUFFIXES: Mapping[Quantization, str] = {"float32": "", "uint16": "-quant2", "uint8": "-quant1"}
 DISPLACEMENTS = ("displacement_fwd", "displacement_bwd")
 
 
@@ -36,8 +38,19 @@ class Conversion:
     kind: Kind
     check_error: float  # what the executed check found
     unused: tuple[str, ...]  # variables of the file that play no part in pose estimation
-    source: str  # name of the model file
-    sha256s: Mapping[str, str]  # file name -> SHA-256
+    source: Path  # the model.json or manifest.json
+    sha256s: Mapping[str, str]  # path below the folder of `source` -> SHA-256, of it and everything it names
+
+    @property
+    def name(self) -> str:
+        """Short name of this version of the network, after Google's: mobilenet-050-quant2, mobilenet-075-v1."""
+        release = "-v1" if self.kind == "first-release manifest" else ""
+        return f"{self.spec.name}{QUANTIZATION_SUFFIXES[self.quantization]}{release}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were read."""
+        return tuple(self.source.parent / name for name in self.sha256s)
 
     @property
     def account(self) -> tuple[str, ...]:
@@ -46,7 +59,7 @@ class Conversion:
         dilated = {"both": "dilated in both directions", "height": "dilated in height only", None: "no dilation"}
         strides = ", ".join(map(str, self.spec.strides))
         lines = [
-            f"recognised {self.spec.name} in {self.source} (TF.js {self.kind})",
+            f"recognised {self.name} in {self.source.name} (TF.js {self.kind})",
             f"{len(self.state_dict)} tensors, {parameters:,} parameters, stored as {self.quantization}",
             f"graph of stride {self.stride}, {dilated[self.dilation]}; its weights serve strides {strides}",
             f"largest error of the executed check {self.check_error:.1e} (limit {MAX_CHECK_ERROR:.0e})",
@@ -72,7 +85,7 @@ def convert(graph: Graph) -> Conversion:
     network = MobileNetV1(spec, stride, dilation or "both")
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
     state_dict = _state_dict(graph, network, dict(zip(names, layers.trunk, strict=False)))  # the heads' names come last
-    heads = _name_heads(graph, layers.heads, stride)
+    heads = _name_heads(graph, layers.heads, network, stride)
     state_dict |= _state_dict(graph, network, {f"heads.{name}": layer for name, layer in heads.items()})
     network.load_state_dict(state_dict)
     check_error = _check(graph, heads, network)
@@ -85,7 +98,7 @@ def convert(graph: Graph) -> Conversion:
         kind=graph.kind,
         check_error=check_error,
         unused=graph.unused,
-        source=graph.source.name,
+        source=graph.source,
         sha256s=dict(graph.sha256s),
     )
 
@@ -130,9 +143,7 @@ def _state_dict(graph: Graph, network: MobileNetV1, layers: Mapping[str, Layer])
     """The tensors of some layers under our names and in PyTorch's layout, checked against those of the network."""
     state_dict = {}
     for name, layer in layers.items():
-        convolution = network.get_submodule(name)
-        assert isinstance(convolution, nn.Conv2d)
-        _check_layer(graph, name, layer, convolution)
+        _check_layer(graph, name, layer, network)
         # (kh, kw, in, out) -> (out, in, kh, kw); depthwise (kh, kw, in, 1) -> (in, 1, kh, kw)
         axes = (2, 3, 0, 1) if layer.kind == "depthwise" else (3, 2, 0, 1)
         weights = np.ascontiguousarray(graph.tensors[layer.weights].transpose(axes))
@@ -141,8 +152,10 @@ def _state_dict(graph: Graph, network: MobileNetV1, layers: Mapping[str, Layer])
     return state_dict
 
 
-def _check_layer(graph: Graph, name: str, layer: Layer, convolution: nn.Conv2d) -> None:
-    """Raise ConversionError unless a layer is what the network has in its place."""
+def _check_layer(graph: Graph, name: str, layer: Layer, network: MobileNetV1) -> None:
+    """Raise ConversionError unless a layer is what the network has under this name."""
+    convolution = network.get_submodule(name)
+    assert isinstance(convolution, nn.Conv2d)
     out, per_group, *kernel = convolution.weight.shape
     depthwise = convolution.groups > 1
     shapes = {layer.weights: (*kernel, out, per_group) if depthwise else (*kernel, per_group, out), layer.bias: (out,)}
@@ -163,7 +176,7 @@ def _check_layer(graph: Graph, name: str, layer: Layer, convolution: nn.Conv2d) 
             raise ConversionError(f"{where}: expected {fact} {expected}, got {got_fact}")
 
 
-def _name_heads(graph: Graph, heads: tuple[Layer, ...], stride: int) -> dict[str, Layer]:
+def _name_heads(graph: Graph, heads: tuple[Layer, ...], network: MobileNetV1, stride: int) -> dict[str, Layer]:
     """Which head is which: by channels, the two displacements by their names or else by what they do."""
     channels = [graph.tensors[layer.bias].size for layer in heads]
     if sorted(channels) != sorted(HEADS.values()):
@@ -173,6 +186,8 @@ def _name_heads(graph: Graph, heads: tuple[Layer, ...], stride: int) -> dict[str
     pair = [layer for layer in heads if layer not in (heatmap, offset)]
     named = [[name for name in DISPLACEMENTS if any(name in text for text in names_of(graph, layer))] for layer in pair]
     if sorted(named) != sorted([name] for name in DISPLACEMENTS):
+        for name, layer in zip(("heatmap", "offset", *DISPLACEMENTS), (heatmap, offset, *pair), strict=True):
+            _check_layer(graph, f"heads.{name}", layer, network)  # before anything runs; either displacement will do
         named = [[name] for name in _order_displacements(graph, (heatmap, *pair), stride)]
     displacements = {name: layer for (name,), layer in zip(named, pair, strict=True)}
     return {"heatmap": heatmap, "offset": offset, **displacements}

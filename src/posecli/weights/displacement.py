@@ -48,7 +48,7 @@ def _arrivals(seen: NDArray[np.bool_], displacement: Head, edges: Sequence[tuple
 
 def _photo(stride: int) -> NDArray[np.float32]:
     """The packaged photo at a size that is valid for the stride, (1, H, W, 3) RGB in [-1, 1]."""
-    import cv2  # here, because only a model without names needs it
+    from posecli.opencv import cv2  # here, because only a model without names needs it
 
     data = np.frombuffer((files("posecli") / "assets" / "example.jpg").read_bytes(), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posecli.errors import ConversionError
 from posecli.weights.graph import Attrs, Graph, Node
-from posecli.weights.untrusted import ModelFolder, get, get_shape
+from posecli.weights.untrusted import ModelFolder, get, get_shape, listing
 
 ROOT = "MobilenetV1"
 HEADS = ("heatmap_2", "offset_2", "displacement_fwd_2", "displacement_bwd_2")
@@ -30,28 +30,35 @@ def read_first_release(source: Path, manifest: Mapping[str, Any], files: ModelFo
     Raises ConversionError where a variable is missing, unknown, or not of the size it claims.
     """
     unused = tuple(sorted(name for name in manifest if OTHER_HEADS.fullmatch(name)))
-    tensors = {name: _read_variable(source, name, manifest[name], files) for name in manifest if name not in unused}
-    nodes = tuple(_nodes(tensors))
+    shapes = {name: get_shape(manifest[name], f"{source}: {name}") for name in manifest if name not in unused}
+    nodes = tuple(_nodes(shapes))
     wanted = {node.name for node in nodes if node.op == "Const"}
-    if missing := sorted(wanted - tensors.keys()):
-        raise ConversionError(f"{source}: missing variables: {', '.join(missing)}")
-    if unknown := sorted(tensors.keys() - wanted):
-        raise ConversionError(f"{source}: unknown variables: {', '.join(unknown)}")
+    if missing := sorted(wanted - shapes.keys()):
+        raise ConversionError(f"{source}: missing variables: {listing(missing)}")
+    if unknown := sorted(shapes.keys() - wanted):
+        raise ConversionError(f"{source}: unknown variables: {listing(unknown)}")
+    filenames = {name: _claim(source, name, manifest[name], shape, files) for name, shape in shapes.items()}
+    tensors = {name: _read_variable(files, filenames[name], shape) for name, shape in shapes.items()}
     outputs = {f"{ROOT}/{head}": f"{ROOT}/{head}/BiasAdd" for head in HEADS}
     return Graph(nodes, tensors, outputs, source, "first-release manifest", "float32", files.sha256s, unused)
 
 
-def _read_variable(source: Path, name: str, entry: Any, files: ModelFolder) -> NDArray[np.float32]:
-    shape, filename = get_shape(entry, f"{source}: {name}"), get(entry, "filename", str, f"{source}: {name}")
-    expected, actual = 4 * math.prod(shape), files.size(filename)
+def _claim(source: Path, name: str, entry: Any, shape: tuple[int, ...], files: ModelFolder) -> str:
+    """Name of a variable's file, whose size is compared with the shape before anything is read."""
+    filename = get(entry, "filename", str, f"{source}: {name}")
+    expected, actual = 4 * math.prod(shape), files.claim(filename)
     if expected != actual:
         raise ConversionError(
             f"{source.parent / filename}: expected {expected:,} bytes, got {actual:,}; download it again"
         )
+    return filename
+
+
+def _read_variable(files: ModelFolder, filename: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.frombuffer(files.read(filename), "<f4").astype(np.float32).reshape(shape)
 
 
-def _nodes(tensors: Mapping[str, NDArray[np.float32]]) -> Iterator[Node]:
+def _nodes(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Node]:
     """The network in order; where a layer of 1.00 gives up its stride, the one behind it is dilated instead."""
     yield Node("image", "Placeholder")
     yield from _layer("Conv2d_0", "Conv2D", "image", Attrs((2, 2), padding="SAME"))
@@ -64,7 +71,7 @@ def _nodes(tensors: Mapping[str, NDArray[np.float32]]) -> Iterator[Node]:
             depthwise, "DepthwiseConv2dNative", before, Attrs((stride, stride), (rate, rate), padding="SAME")
         )
         yield from _layer(pointwise, "Conv2D", f"{ROOT}/{depthwise}/Relu6", Attrs(padding="SAME"))
-        if block == 12 and _widens(tensors, f"{ROOT}/{pointwise}/weights"):
+        if block == 12 and _widens(shapes.get(f"{ROOT}/{pointwise}/weights")):
             rate = 2
     for head in HEADS:
         yield from _layer(head, "Conv2D", f"{ROOT}/Conv2d_13_pointwise/Relu6", Attrs(padding="SAME"))
@@ -82,6 +89,6 @@ def _layer(name: str, op: str, before: str, attrs: Attrs) -> Iterator[Node]:
         yield Node(f"{scope}/Relu6", "Relu6", (f"{scope}/BiasAdd",))
 
 
-def _widens(tensors: Mapping[str, NDArray[np.float32]], weights: str) -> bool:
+def _widens(shape: tuple[int, ...] | None) -> bool:
     """Whether a pointwise layer has more outputs than inputs, as block 12 of 1.00 alone has behind block 6."""
-    return weights in tensors and tensors[weights].shape[-1] > tensors[weights].shape[-2]
+    return shape is not None and len(shape) == 4 and shape[3] > shape[2]

@@ -50,7 +50,7 @@ class Graph:
     source: Path  # the model.json or manifest.json
     kind: Kind
     quantization: Quantization
-    sha256s: Mapping[str, str]  # file name -> SHA-256 of the model file and everything it names
+    sha256s: Mapping[str, str]  # path below the folder of `source` -> SHA-256, of it and everything it names
     unused: tuple[str, ...] = ()  # variables known to play no part in pose estimation, left out of `tensors`
 
     def node(self, op: str) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -15,12 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from posecli.errors import WeightsError
+from posecli.errors import UsageError, WeightsError
 from posecli.files import write_whole
 from posecli.networks.mobilenet import WIDTHS, MobileNetV1
 from posecli.networks.spec import ModelSpec
 from posecli.options import did_you_mean
 from posecli.weights.convert import MAX_CHECK_ERROR, Conversion
+from posecli.weights.untrusted import listing, short
 
 FORMAT = "posecli/1"
 SUFFIX = ".safetensors"
@@ -41,7 +43,7 @@ class Checkpoint:
     def of(cls, conversion: Conversion, **further: str) -> Checkpoint:
         """What a conversion made; `further` metadata, such as licence, adds to its own."""
         metadata = {
-            "source": conversion.source,
+            "source": conversion.source.name,
             "source_kind": conversion.kind,
             "source_sha256": json.dumps(conversion.sha256s, sort_keys=True),
             "quantization": conversion.quantization,
@@ -52,16 +54,28 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the same checkpoint gives the same bytes. Raises OutputError where it cannot be written."""
+    """Write a checkpoint; the same checkpoint gives the same bytes.
+
+    Raises UsageError for a name that `--model` could take for something else, OutputError where it cannot be written.
+    """
+    if path.suffix.lower() != SUFFIX:
+        raise UsageError(
+            f"{path}: weights are written to a file whose name ends in {SUFFIX}; choose such a name with -o"
+        )
     write_whole(path, _to_bytes(checkpoint), sync=True)
+
+
+def refuse_source(path: Path, conversion: Conversion) -> None:
+    """Raise UsageError where writing to `path` would replace a file of the model that was converted."""
+    for file in conversion.files:
+        with suppress(OSError):  # mostly because there is nothing at `path` yet
+            if path.samefile(file):
+                raise UsageError(f"{path}: a file of the model that is converted; choose another name with -o")
 
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises WeightsError for whatever is not one of ours, whole and unchanged."""
-    if path.suffix == ".json" or path.is_dir():
-        raise WeightsError(f"{path}: a TF.js model; convert it first: posecli convert-weights {path}")
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file")
+    _check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -92,7 +106,7 @@ def find(name_or_path: str) -> Path:
     if name_or_path in BUNDLED:
         return Path(str(files("posecli.weights") / "bundled" / f"{name_or_path}{SUFFIX}"))
     path = Path(name_or_path)
-    if path.exists():
+    if _exists(path):
         return path
     if path.suffix in (SUFFIX, ".json") or "/" in name_or_path or "\\" in name_or_path:
         raise WeightsError(f"{path}: no such weights file")
@@ -103,6 +117,31 @@ def find(name_or_path: str) -> Path:
         )
     hint = did_you_mean(name_or_path, (*BUNDLED, *CONVERTIBLE))
     raise WeightsError(f"no model {name_or_path!r}{hint}; give {', '.join(BUNDLED)} or the path of converted weights")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a folder that we may not enter, a name too long
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give another path with --model") from error
+
+
+def _check_kind(path: Path) -> None:
+    """Raise WeightsError for a path that cannot be a weights file."""
+    if not _exists(path):
+        raise WeightsError(f"{path}: no such weights file")
+    if _is_tfjs_model(path):
+        raise WeightsError(f"{path}: a TF.js model; convert it first: posecli convert-weights {path}")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "not a file"
+        raise WeightsError(f"{path}: {what}; --model takes a {SUFFIX} file, as posecli convert-weights writes it")
+
+
+def _is_tfjs_model(path: Path) -> bool:
+    """Whether a path looks like what `posecli convert-weights` takes."""
+    if path.is_dir():
+        return any(path.glob("model*.json")) or (path / "manifest.json").is_file()
+    return path.suffix.lower() == ".json"
 
 
 def _to_bytes(checkpoint: Checkpoint) -> bytes:
@@ -143,8 +182,8 @@ def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
             multiplier
         ):
             return spec
-    model = f"{metadata.get('architecture')} {metadata.get('multiplier')}"
-    raise WeightsError(f"{path}: weights of an unknown network, {model}; a newer posecli may know it")
+    claims = (f"{key} {short(repr(metadata.get(key)))}" for key in ("architecture", "multiplier"))
+    raise WeightsError(f"{path}: weights of an unknown network, {', '.join(claims)}; update posecli, or {GET_AGAIN}")
 
 
 def _shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
@@ -155,4 +194,4 @@ def _shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 def _check_names(path: Path, found: set[str], expected: set[str]) -> None:
     for what, names in (("missing", expected - found), ("unknown", found - expected)):
         if names:
-            raise WeightsError(f"{path}: {what} tensors: {', '.join(sorted(names))}; {GET_AGAIN}")
+            raise WeightsError(f"{path}: {what} tensors: {listing(sorted(names))}; {GET_AGAIN}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from posecli.errors import ConversionError, MissingPathError
 from posecli.weights.first_release import read_first_release
 from posecli.weights.graph import Attrs, Graph, Node, Padding, Quantization
-from posecli.weights.untrusted import ModelFolder, get, get_shape, parse_json
+from posecli.weights.untrusted import MAX_BYTES, ModelFolder, get, get_shape, listing, parse_json, short
 
 # How TF.js names what it stores, always little-endian.
 DTYPES: Mapping[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
@@ -35,6 +35,7 @@ def read_model(path: Path) -> Graph:
     if not source.is_file():
         raise MissingPathError(f"no such file or folder: {source}")
     files = ModelFolder(source.parent)
+    files.claim(source.name)
     model = parse_json(files.read(source.name), source)
     if "modelTopology" in model or "weightsManifest" in model:
         return _read_graph_model(source, model, files)
@@ -61,14 +62,18 @@ def _read_graph_model(source: Path, model: Mapping[str, Any], files: ModelFolder
     topology = get(model, "modelTopology", dict, str(source))
     nodes = _sorted_nodes(source, [_read_node(source, entry) for entry in get(topology, "node", list, str(source))])
     groups = [_read_group(source, group, files) for group in get(model, "weightsManifest", list, str(source))]
+    if (total := sum(group.decoded_size for group in groups)) > MAX_BYTES:
+        raise ConversionError(
+            f"{source}: tensors of {total:,} bytes are too large for a PoseNet (at most {MAX_BYTES:,})"
+        )
     tensors: dict[str, NDArray[Any]] = {}
     for group in groups:
         for name, tensor in group.tensors(files):
             if name in tensors:
-                raise ConversionError(f"{source}: two tensors are named {name}")
+                raise ConversionError(f"{source}: two tensors are named {short(name)}")
             tensors[name] = tensor
     if missing := [node.name for node in nodes if node.op == "Const" and node.name not in tensors]:
-        raise ConversionError(f"{source}: no weights for: {', '.join(missing)}")
+        raise ConversionError(f"{source}: no weights for: {listing(missing)}")
     stored = {entry.stored.name for group in groups for entry in group.entries}
     quantization: Quantization = "uint8" if "uint8" in stored else "uint16" if "uint16" in stored else "float32"
     outputs = _read_outputs(source, model, nodes)
@@ -83,7 +88,9 @@ def _read_node(source: Path, entry: Any) -> Node:
     try:
         return Node(name, op, tuple(_node_of(tensor) for tensor in inputs), _read_attrs(attr))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ConversionError(f"{source}: attributes of {op} at node {name} cannot be used: {error}") from error
+        raise ConversionError(
+            f"{source}: attributes of {op} at node {name} cannot be used: {short(str(error))}"
+        ) from error
 
 
 def _read_attrs(attr: Mapping[str, Any]) -> Attrs:
@@ -136,7 +143,7 @@ def _sorted_nodes(source: Path, nodes: Sequence[Node]) -> tuple[Node, ...]:
     try:
         order = list(TopologicalSorter({node.name: node.inputs for node in nodes}).static_order())
     except CycleError as error:
-        raise ConversionError(f"{source}: the graph runs in a circle: {' -> '.join(error.args[1])}") from error
+        raise ConversionError(f"{source}: the graph runs in a circle: {listing(error.args[1], ' -> ')}") from error
     return tuple(by_name[name] for name in order)
 
 
@@ -151,7 +158,7 @@ def _read_outputs(source: Path, model: Mapping[str, Any], nodes: Sequence[Node])
             for name, entry in get(signature, "outputs", dict, f"{source}: signature").items()
         }
     if unknown := set(outputs.values()) - {node.name for node in nodes}:
-        raise ConversionError(f"{source}: outputs that are not nodes: {', '.join(sorted(unknown))}")
+        raise ConversionError(f"{source}: outputs that are not nodes: {listing(sorted(unknown))}")
     return outputs
 
 
@@ -176,7 +183,8 @@ class _Entry:
         values = np.frombuffer(data, self.stored).reshape(self.shape)
         with np.errstate(all="ignore"):  # what overflows is refused by the conversion, which names the tensor
             if self.stored is not self.dtype:
-                values = values * self.scale + self.minimum
+                values = values * self.scale
+                values += self.minimum
                 values = np.floor(values + 0.5) if self.dtype.kind == "i" else values
             return values.astype(self.dtype.newbyteorder("="))
 
@@ -187,6 +195,11 @@ class _Group:
 
     shards: tuple[str, ...]
     entries: tuple[_Entry, ...]
+
+    @property
+    def decoded_size(self) -> int:
+        """Bytes in memory, where quantised values take up to four times those in the shards."""
+        return sum(math.prod(entry.shape) * entry.dtype.itemsize for entry in self.entries)
 
     def tensors(self, files: ModelFolder) -> Iterator[tuple[str, NDArray[Any]]]:
         """Name and value of each."""
@@ -202,11 +215,10 @@ def _read_group(source: Path, group: Any, files: ModelFolder) -> _Group:
     if not all(isinstance(shard, str) for shard in shards):
         raise ConversionError(f"{source}: weightsManifest: paths are not all text")
     entries = tuple(_read_entry(source, entry) for entry in get(group, "weights", list, f"{source}: weightsManifest"))
-    expected, actual = sum(entry.size for entry in entries), sum(files.size(shard) for shard in shards)
+    expected, actual = sum(entry.size for entry in entries), sum(files.claim(shard) for shard in shards)
     if expected != actual:
         raise ConversionError(
-            f"{source}: its tensors take {expected:,} bytes, but {', '.join(shards)} have {actual:,}; "
-            "download them again"
+            f"{source}: its tensors take {expected:,} bytes, but {listing(shards)} have {actual:,}; download them again"
         )
     return _Group(tuple(shards), entries)
 
@@ -227,12 +239,12 @@ def _read_entry(source: Path, entry: Any) -> _Entry:
 def _dtype(value: Any, known: Mapping[str, np.dtype[Any]], where: str) -> np.dtype[Any]:
     name = get(value, "dtype", str, where)
     if name not in known:
-        raise ConversionError(f"{where}: unknown dtype {name!r}; known are {', '.join(known)}")
+        raise ConversionError(f"{where}: unknown dtype {short(repr(name))}; known are {', '.join(known)}")
     return known[name]
 
 
 def _finite(value: Mapping[str, Any], key: str, where: str) -> float:
     number = value.get(key)
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= sys.float_info.max:
-        raise ConversionError(f"{where}: {key!r} is not a finite number: {number!r}")
+        raise ConversionError(f"{where}: {key!r} is not a finite number: {short(repr(number))}")
     return float(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path, PureWindowsPath
 from stat import S_ISREG
@@ -10,40 +11,61 @@ from typing import Any, TypeVar
 
 from posecli.errors import ConversionError
 
-MAX_BYTES = 512 * 1024 * 1024  # of one file; the largest official model, ResNet50 float, has 94 MB in all
+MAX_BYTES = 512 * 1024 * 1024  # of all files together; the largest official model, ResNet50 float, has 94 MB
+MAX_JSON_BYTES = 16 * 1024 * 1024  # parsed, JSON takes up to 25 times the memory; the official files stay below 200 kB
 MAX_RANK = 8  # of a tensor; a convolution has 4
+MAX_SIDE = 2**31 - 1  # of a tensor; products stay short enough to print
+MAX_SHOWN = 8  # names in one message
 
 T = TypeVar("T")
 
 
 class ModelFolder:
-    """A folder whose model is not trusted. `sha256s` records what has been read, by name."""
+    """A folder whose model is not trusted: claim every file that the model names, then read them.
+
+    `sha256s` records what has been read, by path below the folder with forward slashes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sha256s: dict[str, str] = {}
+        self._claimed: dict[Path, int] = {}  # bytes
 
-    def size(self, name: str) -> int:
-        """The size of a file in bytes, without reading it. Raises ConversionError where there is no such file."""
+    def claim(self, name: str) -> int:
+        """The size of a file in bytes, without reading it.
+
+        Raises ConversionError where there is no such file, where it was claimed before, or where all that is claimed
+        is absurdly large.
+        """
         path = self._inside(name)
+        if path in self._claimed:
+            raise ConversionError(f"{path}: the model names it more than once; download the model again")
         try:
             status = path.stat()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise ConversionError(f"{path}: missing, though the model names it; download it too") from error
         if not S_ISREG(status.st_mode):
             raise ConversionError(f"{path}: not a file, though the model names it as one")
+        self._claimed[path] = status.st_size
+        if (total := sum(self._claimed.values())) > MAX_BYTES:
+            raise ConversionError(
+                f"{path}: too large for a PoseNet: with it, the files of the model have {total:,} bytes "
+                f"(at most {MAX_BYTES:,})"
+            )
         return status.st_size
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises ConversionError for one that is missing, unreadable or absurdly large."""
-        path, size = self._inside(name), self.size(name)
-        if size > MAX_BYTES:
-            raise ConversionError(f"{path}: {size:,} bytes is too large for a PoseNet (at most {MAX_BYTES:,})")
+        """The bytes of a file that was claimed. Raises ConversionError for one that cannot be read as it was then."""
+        path = self._inside(name)
+        size = self._claimed[path]
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(size + 1)
         except OSError as error:
             raise ConversionError(f"{path}: cannot be read ({error.strerror})") from error
-        self.sha256s[name] = sha256(data).hexdigest()
+        if len(data) != size:
+            raise ConversionError(f"{path}: it changed while the model was read; try again")
+        self.sha256s[path.relative_to(self.folder).as_posix()] = sha256(data).hexdigest()
         return data
 
     def _inside(self, name: str) -> Path:
@@ -56,6 +78,8 @@ class ModelFolder:
 
 def parse_json(data: bytes, source: Path) -> dict[str, Any]:
     """A JSON object. Raises ConversionError, naming the file, for anything else."""
+    if len(data) > MAX_JSON_BYTES:
+        raise ConversionError(f"{source}: {len(data):,} bytes is too large for a PoseNet (at most {MAX_JSON_BYTES:,})")
     if data.lstrip()[:1] == b"<":
         raise ConversionError(f"{source}: an HTML page, not a model (a download that failed?); download it again")
     try:
@@ -71,18 +95,25 @@ def get(value: Any, key: str, kind: type[T], where: str) -> T:
     """The field `key` of a JSON object, of the kind it should have. Raises ConversionError otherwise."""
     found = value.get(key) if isinstance(value, dict) else None
     if not isinstance(found, kind):
-        raise ConversionError(f"{where}: expected {key!r} with a {kind.__name__}, got {_short(found)}")
+        raise ConversionError(f"{where}: expected {key!r} with a {kind.__name__}, got {short(repr(found))}")
     return found
 
 
 def get_shape(value: Any, where: str) -> tuple[int, ...]:
     """The shape of a tensor: `value["shape"]`, positive whole numbers. Raises ConversionError otherwise."""
     shape = get(value, "shape", list, where)
-    if len(shape) > MAX_RANK or not all(type(side) is int and side > 0 for side in shape):
-        raise ConversionError(f"{where}: not a shape: {_short(shape)}")
+    if len(shape) > MAX_RANK or not all(type(side) is int and 0 < side <= MAX_SIDE for side in shape):
+        raise ConversionError(f"{where}: not a shape: {short(repr(shape))}")
     return tuple(shape)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def short(text: str) -> str:
+    """A text of any length for a message: its beginning, on one line."""
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def listing(names: Sequence[str], separator: str = ", ") -> str:
+    """Names for a message, however many and however long."""
+    more = f" and {len(names) - MAX_SHOWN:,} more" if len(names) > MAX_SHOWN else ""
+    return separator.join(map(short, names[:MAX_SHOWN])) + more
