@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -107,6 +109,27 @@ def test_legacy_bilinear_against_its_definition(height: int, width: int, to_heig
         wy, wx = y - y0, x - x0
         expected = np.array([(1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx]) @ corners
         np.testing.assert_allclose(resized[i, j], expected, atol=1e-3)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([33, 65, 257]))
+def test_tfjs_pads_without_making_the_padded_image(height: int, width: int, size: int) -> None:
+    image = np.random.default_rng(1).integers(1, 256, (height, width, 3)).astype(np.uint8)
+    plan = Resize.plan((height, width), size, 16, "tfjs")
+    top, left = plan.pad_hw
+    padded = np.pad(image, ((top, top), (left, left), (0, 0)))
+    np.testing.assert_array_equal(plan.apply(image), legacy_bilinear(padded, plan.input_hw))
+
+
+def test_a_thin_image_takes_little_memory_in_either_mode() -> None:
+    image = np.zeros((10, 20_000, 3), np.uint8)
+    for mode in ("aspect", "tfjs"):
+        plan = Resize.plan((10, 20_000), 65, 16, mode)
+        tracemalloc.start()
+        try:
+            plan.apply(image)
+            assert tracemalloc.get_traced_memory()[1] < 20e6  # the padded square alone would be 1.2 GB
+        finally:
+            tracemalloc.stop()
 
 
 def test_aspect_keeps_uint8_and_an_image_of_the_right_size(noise: NDArray[np.uint8]) -> None:

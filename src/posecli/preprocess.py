@@ -46,9 +46,7 @@ class Resize:
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8 | np.float32]:
         """Resize an image (H, W, 3) of `source_hw` to (*input_hw, 3): uint8, or float32 in [0, 255] with `tfjs`."""
         if self.mode == "tfjs":
-            (top, left), (bottom, right) = self.pad_hw, self.pad_hw
-            padded = np.pad(image, ((top, bottom), (left, right), (0, 0)))
-            return legacy_bilinear(padded, self.input_hw)
+            return legacy_bilinear(image, self.input_hw, self.pad_hw)
         height, width = self.input_hw
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
@@ -64,20 +62,31 @@ class Resize:
         return xy.astype(np.float32)
 
 
-def legacy_bilinear(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize (H, W, C) to (*size_hw, C) as TF.js 2.x does: align_corners and half_pixel_centers both false.
+def legacy_bilinear(
+    image: NDArray[np.uint8], size_hw: tuple[int, int], pad_hw: tuple[int, int] = (0, 0)
+) -> NDArray[np.float32]:
+    """Pad (H, W, C) by `pad_hw` zeros on either side, and resize it to (*size_hw, C), as TF.js 2.x does.
 
-    Output pixel i samples source position i * source / target, clamped at the far border. The result is not rounded:
-    that alone would move most keypoints by more than 0.05 px.
+    That is TF1's resize, align_corners and half_pixel_centers both false: output pixel i samples padded position
+    i * padded / target, clamped at the far border. The result is not rounded: that alone would move most keypoints by
+    more than 0.05 px. The padded image, which may be huge, is never made: only its sampled pixels are.
     """
-    height, width = size_hw
-    if image.shape[:2] == size_hw:
-        return image.astype(np.float32)
-    y0, y1, wy = _legacy_samples(image.shape[0], height)
-    x0, x1, wx = _legacy_samples(image.shape[1], width)
-    rows = image.astype(np.float32)
-    columns = rows[:, x0] + (rows[:, x1] - rows[:, x0]) * wx[None, :, None]  # (H, width, C)
-    return columns[y0] + (columns[y1] - columns[y0]) * wy[:, None, None]
+    y0, y1, wy = _legacy_samples(image.shape[0] + 2 * pad_hw[0], size_hw[0])
+    x0, x1, wx = _legacy_samples(image.shape[1] + 2 * pad_hw[1], size_hw[1])
+
+    def pixels(y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The padded image at rows y and columns x, (*size_hw, C)."""
+        rows, columns = y - pad_hw[0], x - pad_hw[1]
+        gathered = image.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip").astype(np.float32)
+        gathered[(rows < 0) | (rows >= image.shape[0])] = 0.0
+        gathered[:, (columns < 0) | (columns >= image.shape[1])] = 0.0
+        return gathered
+
+    top_left, top_right = pixels(y0, x0), pixels(y0, x1)
+    bottom_left, bottom_right = pixels(y1, x0), pixels(y1, x1)
+    top = top_left + (top_right - top_left) * wx[:, None]
+    bottom = bottom_left + (bottom_right - bottom_left) * wx[:, None]
+    return top + (bottom - top) * wy[:, None, None]
 
 
 def _legacy_samples(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
