@@ -132,15 +132,13 @@ def hang(wall: np.ndarray, picture: np.ndarray, centre: tuple[int, int], mat: in
     wall[top : top + height, left : left + width] = picture
 
 
-def portrait_wall(astronaut: np.ndarray, hopper: np.ndarray, cameraman: np.ndarray) -> np.ndarray:
-    """Three of the photos in frames on one wall, lit from above: people of different sizes in one picture."""
-    height, width = 560, 1200
+def gallery(height: int, width: int, *hung: tuple[np.ndarray, tuple[int, int]]) -> np.ndarray:
+    """Photos in frames on one wall, lit from above, each with the place (x, y) of its middle."""
     light = np.linspace(1.02, 0.86, height)[:, None] * (1 - 0.1 * np.abs(np.linspace(-1, 1, width))[None, :] ** 2)
     grain = np.random.default_rng(2).normal(0, 1.5, (height, width, 1))
     wall = np.clip(light[..., None] * np.array([186, 196, 200]) + grain, 0, 255).astype(np.uint8)
-    hang(wall, resize(hopper, 250, 293), (207, 280))
-    hang(wall, resize(astronaut, 340, 340), (590, 270))
-    hang(wall, resize(cameraman, 280, 280), (983, 285))
+    for picture, centre in hung:
+        hang(wall, picture, centre)
     return wall
 
 
@@ -158,12 +156,18 @@ def main() -> None:
     examples.mkdir(parents=True, exist_ok=True)
     assets.mkdir(parents=True, exist_ok=True)
     pioneers = jpeg(two_pioneers(astronaut, hopper))
-    upright = resize(astronaut[:, 10:394], 576, 768)
+    wall = gallery(
+        *(560, 1200),
+        (resize(hopper, 250, 293), (207, 280)),
+        (resize(astronaut, 340, 340), (590, 270)),
+        (resize(cameraman, 280, 280), (983, 285)),
+    )
+    upright = gallery(*(960, 600), (resize(astronaut, 380, 380), (300, 260)), (resize(cameraman, 330, 330), (300, 700)))
     made = {
         examples / "astronaut.jpg": jpeg(astronaut),
         examples / "stairs.jpg": jpeg(stairs),
         examples / "two-pioneers.jpg": pioneers,
-        examples / "portrait-wall.jpg": jpeg(portrait_wall(astronaut, hopper, cameraman)),
+        examples / "portrait-wall.jpg": jpeg(wall),
         examples / "sideways.jpg": with_orientation(jpeg(np.rot90(upright)), 6),
         assets / "example.jpg": pioneers,
     }
