@@ -416,7 +416,7 @@ def test_captions_name_identities():
 
 
 def test_captions_need_room():
-    assert not caption(people((8, 60), scale=0.2), np.full((100, 12, 3), 90, np.uint8), labels=True).any()
+    assert not caption(people((8, 60), scale=0.2), np.full((100, 5, 3), 90, np.uint8), labels=True).any()
     assert caption(people((35, 60), scale=0.2), np.full((100, 70, 3), 90, np.uint8), labels=True).any()
 
 
@@ -479,3 +479,20 @@ def test_real_people_are_drawn_where_they_are(shared: Path):
     inside = sure[((sure >= 0) & (sure < np.array(image.shape[1::-1]) - 1)).all(axis=1)]
     assert len(inside) > 20
     assert all(touched[y, x] for x, y in np.rint(inside).astype(int))
+
+
+def test_in_a_crowd_no_caption_covers_another() -> None:
+    from posecli.draw.captions import draw_captions
+    from posecli.draw.people import gather
+
+    canvas = np.zeros((200, 300, 3), np.uint8)
+    crowd = people(*((40 + 13 * i, 100 + 3 * (i % 4)) for i in range(16)), scale=0.3)
+    style = DrawStyle(labels=True, scores=True)
+    alone = []
+    for i in range(len(crowd)):
+        single = np.zeros_like(canvas)
+        draw_captions(single, gather(crowd[i : i + 1], single, style), boxed=False)
+        alone.append(int((single > 0).any(axis=2).sum()))
+    draw_captions(canvas, gather(crowd, canvas, style), boxed=False)
+    covered = int((canvas > 0).any(axis=2).sum())
+    assert max(alone) < covered < sum(alone)  # some stand in full, some shortened or left out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,27 +40,45 @@ def draw_boxes(canvas: Image, people: People) -> None:
 
 
 def draw_captions(canvas: Image, people: People, boxed: bool) -> None:
-    """Name everybody on a plate of their colour; the best-scoring choose their place first and lie on top."""
-    height, width = canvas.shape[:2]
-    plates: list[tuple[Box, float, int]] = []  # place, font size, person
+    """Name everybody on a plate of their colour; the best-scoring choose their place first.
+
+    In a crowd, who finds no free place is named by number only, or not at all: no plate covers another.
+    """
+    plates: list[Plate] = []
     for i in reversed(range(len(people.captions))):
-        size = max(MIN_FONT_SIZE, FONT_SIZE * image_size(canvas))
-        full_width, full_height = _plate_size(people.captions[i], size)
-        size *= min(1.0, width / full_width, height / full_height)
-        if size < LEAST_FONT_SIZE:
-            continue
-        plate_width, plate_height = _plate_size(people.captions[i], size)
-        places = [
-            (left, top, left + plate_width, top + plate_height)
-            for left, top in (
-                (max(0, min(left, width - plate_width)), max(0, min(top, height - plate_height)))
-                for left, top in _caption_places(people, i, plate_width, plate_height, boxed)
-            )
-        ]
-        free = (place for place in places if not any(_overlap(place, plate[0]) for plate in plates))
-        plates.append((next(free, places[0]), size, i))
-    for place, size, i in reversed(plates):
-        _draw_plate(canvas, place, people.captions[i], people.colours[i], size)
+        for text in dict.fromkeys((people.captions[i], people.captions[i].removeprefix("person "))):
+            plate = _free_plate(canvas, people, i, text, boxed, plates)
+            if plate is not None:
+                plates.append(plate)
+                break
+    for plate in plates:
+        _draw_plate(canvas, plate)
+
+
+class Plate(NamedTuple):
+    """A caption in its place."""
+
+    place: Box
+    text: str
+    size: float  # height of a capital, px
+    colour: Colour
+
+
+def _free_plate(canvas: Image, people: People, i: int, text: str, boxed: bool, taken: list[Plate]) -> Plate | None:
+    """The plate for person i where none is yet, the best place first; None where there is no room."""
+    height, width = canvas.shape[:2]
+    size = max(MIN_FONT_SIZE, FONT_SIZE * image_size(canvas))
+    full_width, full_height = _plate_size(text, size)
+    size *= min(1.0, width / full_width, height / full_height)
+    if size < LEAST_FONT_SIZE:
+        return None
+    plate_width, plate_height = _plate_size(text, size)
+    for left, top in _caption_places(people, i, plate_width, plate_height, boxed):
+        left, top = max(0, min(left, width - plate_width)), max(0, min(top, height - plate_height))
+        place = (left, top, left + plate_width, top + plate_height)
+        if not any(_overlap(place, plate.place) for plate in taken):
+            return Plate(place, text, size, people.colours[i])
+    return None
 
 
 def _plate_size(caption: str, size: float) -> tuple[int, int]:
@@ -92,9 +111,9 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] + gap and b[0] < a[2] + gap and a[1] < b[3] + gap and b[1] < a[3] + gap
 
 
-def _draw_plate(canvas: Image, place: Box, caption: str, colour: Colour, size: float) -> None:
-    """A rounded plate at `place` with the caption in black or white, whichever reads better."""
-    left, top, right, bottom = place
+def _draw_plate(canvas: Image, plate: Plate) -> None:
+    """Draw a rounded plate with its caption in black or white, whichever reads better."""
+    (left, top, right, bottom), caption, size, colour = plate
     radius = 0.4 * size
     corners = [
         (x + radius * math.cos(angle), y + radius * math.sin(angle))

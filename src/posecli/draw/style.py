@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
-from posecli.errors import UsageError
-from posecli.options import Background, StyleName
+from posecli.options import Background, StyleName, check_choice, check_fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +19,9 @@ class DrawStyle:
     min_part_score: float = 0.2  # in [0, 1]; parts below leave no trace
 
     def __post_init__(self) -> None:
-        for option, value, kinds in (("style", self.name, StyleName), ("background", self.background, Background)):
-            if value not in get_args(kinds):
-                raise UsageError(f"--{option} must be one of {', '.join(get_args(kinds))}; got {value!r}")
-        if not 0.0 <= self.min_part_score <= 1.0:
-            raise UsageError(f"--min-part-score must lie between 0 and 1, got {self.min_part_score}")
+        check_choice("style", self.name, StyleName)
+        check_choice("background", self.background, Background)
+        check_fraction("min_part_score", self.min_part_score)
 
 
 MODERN = DrawStyle()
