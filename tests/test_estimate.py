@@ -13,7 +13,7 @@ from posecli.networks.fields import Fields
 from posecli.networks.spec import ModelSpec
 from posecli.options import resolve_options
 
-SPEC = ModelSpec("mobilenet_v1", 0.75)
+SPEC = ModelSpec("mobilenet_v1", 1.0)  # the one with all strides
 
 
 class BrightestPixel:
@@ -52,7 +52,7 @@ def spot(height: int, width: int, y: int, x: int) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("mode", ["aspect", "tfjs"])
-@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("stride", [8, 16, 32])
 @pytest.mark.parametrize("size", [257, 353, 513])
 @pytest.mark.parametrize("single", [False, True])
 def test_single_pixel(mode: str, stride: int, size: int, single: bool) -> None:

@@ -146,3 +146,45 @@ def test_frames_are_read_as_they_are_needed() -> None:
     sink = Lagging()
     run(source(), Counting(), [sink], Report(), batch_size=2)
     assert sink.events == ["open", "a:1", "read 2", "b:1", "read 2", "c:1", "read 4", "d:1", "read 4", "close"]
+
+
+def test_failures_are_told_at_once_and_outlive_an_interruption() -> None:
+    def source() -> Iterable[Frame | Failure]:
+        yield failure("a")
+        yield failure("b")
+        assert sink.events == ["open", "a!", "b!"]
+        yield frame("c")
+        raise KeyboardInterrupt
+
+    sink, report = Recording(), Report()
+    with pytest.raises(KeyboardInterrupt):
+        run(source(), Counting(), [sink], report, batch_size=8)
+    assert [f.name for f in report.failures] == ["a", "b"]
+
+
+class Leaving(Recording):
+    """A sink whose reader leaves at the second frame, or at a failure."""
+
+    def write(self, frame: Frame, poses: Poses) -> None:
+        if len(self.events) == 2:
+            raise BrokenPipeError
+        super().write(frame, poses)
+
+    def fail(self, failure: Failure) -> None:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_leaves_ends_its_own_sink_only() -> None:
+    pictures, pipe, report = Recording(), Leaving(), Report()
+    run([frame("a"), frame("b"), failure("c"), frame("d")], Counting(), [pipe, pictures], report)
+    assert pipe.events == ["open", "a:1", "close"]
+    assert pictures.events == ["open", "a:1", "b:1", "c!", "d:1", "close"]
+    assert report.images == 3
+
+
+@pytest.mark.parametrize("items", [[frame("a"), frame("b"), frame("c")], [failure("a"), frame("b")]])
+def test_the_run_ends_when_the_last_reader_has_left(items: list[Frame | Failure]) -> None:
+    pipe = Leaving()
+    with pytest.raises(BrokenPipeError):
+        run(items, Counting(), [pipe], Report())
+    assert pipe.events[-1] == "close"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ from posecli.weights import store
 class Estimator:
     """Finds the poses in images, with the options it was made with. Make one with `load_estimator`."""
 
-    def __init__(self, backend: Backend, spec: ModelSpec, options: EstimatorOptions) -> None:
+    def __init__(
+        self, backend: Backend, spec: ModelSpec, options: EstimatorOptions, metadata: Mapping[str, str] | None = None
+    ) -> None:
         spec.check_stride(options.stride)
         self.backend = backend
         self.spec = spec
         self.options = options
+        self.metadata = metadata or {}  # what the weights file says of itself: source, licence, hashes
 
     def __call__(self, image: NDArray[np.uint8]) -> Poses:
         """Find the poses in one image (H, W, 3), RGB; xy is in its pixels. Raises ValueError for anything else."""
@@ -53,7 +57,9 @@ class Estimator:
         return [found[i] for i in range(len(images))]
 
 
-def load_estimator(model: str = DEFAULT_MODEL, *, preset: str | None = None, **options: Any) -> Estimator:
+def load_estimator(
+    model: str | PathLike[str] = DEFAULT_MODEL, *, preset: str | None = None, **options: Any
+) -> Estimator:
     """Load a model and make an `Estimator` of it.
 
     `model` is a name (mobilenet-075 ships with posecli) or a path to converted weights. `options` are the fields of
@@ -63,7 +69,7 @@ def load_estimator(model: str = DEFAULT_MODEL, *, preset: str | None = None, **o
 
     Raises WeightsError when the model cannot be had and UsageError for an option out of range.
     """
-    return make_estimator(resolve_options(preset, model=model, **options))
+    return make_estimator(resolve_options(preset, model=fspath(model), **options))
 
 
 def make_estimator(options: EstimatorOptions) -> Estimator:
@@ -73,7 +79,7 @@ def make_estimator(options: EstimatorOptions) -> Estimator:
     from posecli.backends.torch import TorchBackend
 
     backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
-    return Estimator(backend, checkpoint.spec, options)
+    return Estimator(backend, checkpoint.spec, options, checkpoint.metadata)
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

@@ -16,10 +16,12 @@ ResizeMode = Literal["aspect", "tfjs"]
 PresetName = Literal["tfjs", "demo-photo", "demo-camera", "port2018"]
 BackendName = Literal["auto", "torch"]
 Precision = Literal["float32"]
+Exists = Literal["skip", "overwrite", "error"]
 StyleName = Literal["modern", "classic"]
 Background = Literal["original", "black", "transparent"]
 
 DEFAULT_MODEL = "mobilenet-075"
+MOST_POSES = 10_000
 MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid; above, memory runs out
 
 
@@ -36,9 +38,10 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "min_pose_score"):
-            _check_fraction(name, getattr(self, name))
-        if self.max_poses < 1:
-            raise UsageError(f"--max-poses must be at least 1, got {self.max_poses}")
+            check_fraction(name, getattr(self, name))
+        check_choice("decoder", self.decoder, Decoder)
+        if not 1 <= self.max_poses <= MOST_POSES:
+            raise UsageError(f"--max-poses must lie between 1 and {MOST_POSES}, got {self.max_poses}")
         if not self.nms_radius >= 0:
             raise UsageError(f"--nms-radius must not be negative, got {self.nms_radius}")
 
@@ -62,7 +65,10 @@ class EstimatorOptions(DecodeOptions):
 
     def __post_init__(self) -> None:
         DecodeOptions.__post_init__(self)
-        _check_fraction("min_part_score", self.min_part_score)
+        check_fraction("min_part_score", self.min_part_score)
+        choices = {"resize": ResizeMode, "dilation": Dilation, "backend": BackendName, "precision": Precision}
+        for name, kinds in choices.items():
+            check_choice(name, getattr(self, name), kinds)
         if self.stride not in (8, 16, 32):
             raise UsageError(f"--stride must be 8, 16 or 32, got {self.stride}")
         if not MIN_SIZE <= self.size <= MAX_SIZE:
@@ -124,17 +130,24 @@ def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOpti
     An option that is None was not asked for. Raises UsageError for an unknown preset or a value out of range, and
     TypeError for an unknown option.
     """
-    if preset is not None and preset not in PRESETS:
-        raise UsageError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; there are: {', '.join(PRESETS)}")
     unknown = explicit.keys() - {field.name for field in fields(EstimatorOptions)}
     if unknown:
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
     asked = {name: value for name, value in explicit.items() if value is not None}
-    for name, kinds in (("resize", ResizeMode), ("backend", BackendName), ("decoder", Decoder)):
-        if name in asked and asked[name] not in get_args(kinds):
-            raise UsageError(f"--{name} must be one of {', '.join(get_args(kinds))}; got {asked[name]!r}")
-    chosen: dict[str, Any] = {} if preset is None else {"preset": preset, **PRESETS[preset]}  # type: ignore[index]
+    chosen: dict[str, Any] = {}
+    if preset is not None:
+        check_choice("preset", preset, PresetName)
+        chosen = {"preset": preset, **PRESETS[preset]}  # type: ignore[index]  # checked above
     return replace(EstimatorOptions(), **{**chosen, **asked})
+
+
+def check_choice(option: str, value: str, kinds: Any) -> Any:
+    """Give back `value`, one of the Literal `kinds`; else raise UsageError, with the option and the nearest choice."""
+    known = get_args(kinds)
+    if value not in known:
+        hint = did_you_mean(value, known)
+        raise UsageError(f"--{option} must be one of {', '.join(known)}; got {value!r}{hint}")
+    return value
 
 
 def did_you_mean(word: str, known: Any) -> str:
@@ -143,6 +156,7 @@ def did_you_mean(word: str, known: Any) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _check_fraction(name: str, value: float) -> None:
+def check_fraction(name: str, value: float) -> None:
+    """Raise UsageError unless the option's value lies in [0, 1]."""
     if not 0.0 <= value <= 1.0:
         raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1, got {value}")

@@ -38,48 +38,57 @@ def run(
     """Find the poses in each frame of `source` and give them to every sink, in order; fill in `report`.
 
     A failed input is reported to the sinks and the run goes on; so it does when a sink cannot write that frame, and the
-    sinks after it then hear of a failure in place of the frame. `on_item` is called once an item is done. Sinks are
-    closed whatever happens, an interruption included, so that what was finished stays.
+    sinks after it then hear of a failure in place of the frame. A sink whose reader has left (BrokenPipeError) is done;
+    the run ends with that error once no sink remains. `on_item` is called once an item is done. Sinks are closed
+    whatever happens, an interruption included, so that what was finished stays.
     """
+    listening = list(sinks)
+
+    def give(action: Callable[[Sink], None], sink: Sink) -> None:
+        try:
+            action(sink)
+        except BrokenPipeError:
+            listening.remove(sink)
+            if not listening:
+                raise
 
     def fail(failure: Failure, listeners: Sequence[Sink]) -> None:
         report.failures.append(failure)
         for sink in listeners:
-            sink.fail(failure)
+            give(lambda sink: sink.fail(failure), sink)
         on_item(failure)
 
     def write(frame: Frame, poses: Poses) -> None:
         if estimator.options.mirror:
             frame = replace(frame, image=frame.image[:, ::-1])
-        for position, sink in enumerate(sinks):
+        remaining = list(listening)
+        while remaining:
+            sink = remaining.pop(0)
             try:
-                sink.write(frame, poses)
+                give(lambda sink: sink.write(frame, poses), sink)
             except FrameOutputError as error:
-                fail(Failure(frame.name, frame.index, error), sinks[position + 1 :])
+                fail(Failure(frame.name, frame.index, error), remaining)
                 return
         report.images += 1
         report.people += len(poses)
         on_item(frame)
 
     def flush(pending: list[Frame | Failure]) -> None:
-        frames = [item for item in pending if isinstance(item, Frame)]
-        found = iter(estimator.batch([frame.image for frame in frames]))
-        for item in pending:
+        items, pending[:] = list(pending), []
+        found = iter(estimator.batch([item.image for item in items if isinstance(item, Frame)]))
+        for item in items:
             if isinstance(item, Failure):
-                fail(item, sinks)
+                fail(item, list(listening))
             else:
                 write(item, next(found))
-        pending.clear()
 
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
         pending: list[Frame | Failure] = []
-        frames_pending = 0
         for item in source:
             pending.append(item)
-            frames_pending += isinstance(item, Frame)
-            if frames_pending == batch_size:
+            frames = sum(isinstance(each, Frame) for each in pending)
+            if frames in (0, batch_size):  # failures that no frame is before wait for nothing
                 flush(pending)
-                frames_pending = 0
         flush(pending)

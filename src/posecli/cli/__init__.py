@@ -39,8 +39,3 @@ def posecli(
     ] = False,
 ) -> None:
     """Find people's poses in photos: Google's PoseNet in PyTorch, on any machine, offline."""
-
-
-def main() -> None:
-    """Entry point of the `posecli` command."""
-    app()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from posecli.cli.common import OUTPUT_PANEL, Inputs, Recursive, flag, option, with_estimator_options
-from posecli.options import Background, EstimatorOptions, StyleName
+from posecli.options import Background, EstimatorOptions, Exists, StyleName, check_choice
 
 
 @with_estimator_options
@@ -20,27 +20,43 @@ def annotate(
     ] = Path("posecli-out"),
     poses: Annotated[
         str | None,
-        option("--poses", metavar="FILE", help="Also write the poses: .json, .jsonl or .csv.", panel=OUTPUT_PANEL),
+        option("--poses", metavar="FILE", help="Also write the poses, in the same pass.", panel=OUTPUT_PANEL),
+    ] = None,
+    poses_format: Annotated[
+        str | None,
+        option(
+            "--poses-format",
+            metavar="FORMAT",
+            help="As --format of posecli export; by default by FILE's suffix: .json, .jsonl or .csv.",
+            panel=OUTPUT_PANEL,
+        ),
     ] = None,
     image_format: Annotated[
         str | None,
         option(
             "--image-format",
             metavar="FORMAT",
-            help="jpg, png, webp, ...",
-            show_default="the input's",
+            help="jpg, png, webp or another that OpenCV writes; by default the input's.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,
     exists: Annotated[
-        Literal["skip", "overwrite", "error"],
+        str,
         option(
-            "--exists", help="When a picture is there already; skip resumes an interrupted run.", panel=OUTPUT_PANEL
+            "--exists",
+            metavar="WHAT",
+            help="For pictures that are there already: skip (resumes an interrupted run), overwrite or error.",
+            panel=OUTPUT_PANEL,
         ),
     ] = "overwrite",
-    style: Annotated[StyleName, option("--style", help="classic is the look of 2018.", panel=OUTPUT_PANEL)] = "modern",
+    style: Annotated[
+        str,
+        option(
+            "--style", metavar="NAME", help="modern, or classic: the look of 2018, in one colour.", panel=OUTPUT_PANEL
+        ),
+    ] = "modern",
     background: Annotated[
-        Background,
+        str,
         option(
             "--background",
             metavar="KIND",
@@ -57,19 +73,30 @@ def annotate(
     batch_size: int,
     quiet: bool,
 ) -> None:
-    """Draw a skeleton on every person in photos."""
+    """Draw a skeleton on every person in photos.
+
+    For example: posecli annotate photos --recursive -o out --poses out/poses.json
+    """
     from posecli.cli import runs
     from posecli.draw import DrawStyle
 
     runs.annotate(
         inputs,
         output,
-        DrawStyle(style, background, boxes, labels, scores, options.min_part_score),
+        DrawStyle(
+            check_choice("style", style, StyleName),
+            check_choice("background", background, Background),
+            boxes,
+            labels,
+            scores,
+            options.min_part_score,
+        ),
         options,
         recursive=recursive,
         poses=poses,
+        poses_format=poses_format,
         image_format=image_format,
-        exists=exists,
+        exists=check_choice("exists", exists, Exists),
         batch_size=batch_size,
         quiet=quiet,
     )

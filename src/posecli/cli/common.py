@@ -6,17 +6,18 @@ import functools
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from posecli.errors import PosecliError
-from posecli.options import PRESETS, BackendName, EstimatorOptions, PresetName, ResizeMode, resolve_options
+from posecli.errors import PosecliError, UsageError
+from posecli.options import PRESETS, EstimatorOptions, resolve_options
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -25,10 +26,11 @@ OUTPUT_PANEL = "Output"
 RUN_PANEL = "Running"
 
 EXIT_CODES = (
-    "Exit codes: 0 all done; 1 some inputs failed (the rest is done) or a model could not be had; "
-    "2 wrong usage, a missing path or nothing to do; 130 interrupted (what was finished stays)."
+    "Exit codes: 0 all done; 1 some inputs failed (the rest is done), a model could not be had, or the output cannot "
+    "be written; 2 wrong usage, a missing path or nothing to do; 130 interrupted (what was finished stays)."
 )
 INTERRUPTED = 130
+TERMINATED = 143
 
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(EstimatorOptions)}
 
@@ -39,37 +41,41 @@ def console() -> Console:
 
 
 def say_error(message: str) -> None:
-    """One line on standard error, whatever the message holds."""
+    """One line on standard error, whatever the message holds: names in it may carry line ends and escape codes."""
+    printable = "".join(character if character.isprintable() else " " for character in message)
     typer.secho("error: ", fg="red", nl=False, err=True)
-    typer.echo(" ".join(message.split()), err=True)
+    typer.echo(" ".join(printable.split()), err=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM): like Ctrl-C, what was finished is kept."""
 
 
 @contextmanager
 def error_boundary(debug: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside into one line on standard error and the documented exit code.
 
-    With `debug`, errors pass through with their traceback. A reader that closes standard output (`| head`) has what it
-    wanted: that ends the run quietly.
+    `debug` shows the traceback too. A reader that closes standard output (`| head`) has what it wanted: that ends the
+    run quietly.
     """
     try:
         yield
-    except PosecliError as error:
-        if debug:
-            raise
-        say_error(str(error))
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt as interruption:
         say_error("interrupted; what was finished is kept")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout as it ends
         raise typer.Exit(0) from None
-    except typer.Exit:
-        raise
     except Exception as error:
         if debug:
-            raise
-        say_error(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
+            traceback.print_exc()
+        if isinstance(error, PosecliError):
+            say_error(str(error))
+            raise typer.Exit(error.exit_code) from None
+        hint = "report it" if debug else "run again with --debug and report it"
+        say_error(f"unexpected {type(error).__name__}: {error}; {hint}")
         raise typer.Exit(1) from None
 
 
@@ -96,7 +102,7 @@ Quiet = Annotated[bool, flag("--quiet", "-q", help="No progress, no summary; err
 Debug = Annotated[bool, flag("--debug", help="Show tracebacks.", panel=RUN_PANEL)]
 
 
-def _setting(name: str, help: str, panel: str) -> Any:
+def _setting(name: str, metavar: str, help: str, panel: str) -> Any:
     """An option for a field of `EstimatorOptions`: None when not given, its effective value shown in the help."""
     default = DEFAULTS[name]
     values = [] if default is None else [f"default: {_shown(default)}"]
@@ -104,70 +110,89 @@ def _setting(name: str, help: str, panel: str) -> Any:
         f"{preset} {_shown(each[name])}" for preset, each in PRESETS.items() if each.get(name, default) != default
     ]
     shown = f" [dim]{escape('[' + '; '.join(values) + ']')}[/]" if values else ""
-    return option(f"--{name.replace('_', '-')}", help=help + shown, panel=panel)
+    return option(f"--{name.replace('_', '-')}", metavar=metavar, help=help + shown, panel=panel)
 
 
 def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+# Choices are plain text here: `EstimatorOptions` checks them, with one clear line that suggests the nearest.
+Model = Annotated[
+    str | None, _setting("model", "MODEL", "A model's name, or a path to converted weights.", MODEL_PANEL)
+]
+Stride = Annotated[
+    int | None, _setting("stride", "PX", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
+]
+Size = Annotated[int | None, _setting("size", "PX", "Long side of the network's input.", MODEL_PANEL)]
+Resize = Annotated[
+    str | None,
+    _setting(
+        "resize", "HOW", "aspect keeps the picture's shape; tfjs pads to a square, as the original does.", MODEL_PANEL
+    ),
+]
+Preset = Annotated[
+    str | None,
+    option(
+        "--preset",
+        metavar="NAME",
+        help=f"Decode as another program does: {', '.join(PRESETS)}. Sets thresholds, limits, dilation and rules; "
+        "options given explicitly win, and --size, --stride and --resize are never part of it.",
+        panel=DECODE_PANEL,
+    ),
+]
+Single = Annotated[
+    bool | None, flag("--single", help="Expect one person: the best place of each part.", panel=DECODE_PANEL)
+]
+MaxPoses = Annotated[int | None, _setting("max_poses", "N", "Most people in one image.", DECODE_PANEL)]
+ScoreThreshold = Annotated[
+    float | None,
+    _setting("score_threshold", "SCORE", "Least score of the part that a pose grows from.", DECODE_PANEL),
+]
+NmsRadius = Annotated[
+    float | None,
+    _setting("nms_radius", "PX", "Equal parts nearer than this in the network's input are one.", DECODE_PANEL),
+]
+MinPoseScore = Annotated[float | None, _setting("min_pose_score", "SCORE", "Drop poses that score less.", DECODE_PANEL)]
+MinPartScore = Annotated[
+    float | None,
+    _setting("min_part_score", "SCORE", "Leave parts that score less out of drawings and boxes.", DECODE_PANEL),
+]
+Mirror = Annotated[
+    bool | None,
+    flag(
+        "--mirror",
+        help="Mirror the result (the original's flipHorizontal); drawings mirror the photo too.",
+        panel=DECODE_PANEL,
+    ),
+]
+Device = Annotated[str | None, _setting("device", "NAME", "auto, cpu, cuda, cuda:N or mps.", RUN_PANEL)]
+Backend = Annotated[str | None, _setting("backend", "NAME", "What runs the network: auto, torch.", RUN_PANEL)]
+Threads = Annotated[
+    int | None, _setting("threads", "N", "CPU threads of the network; by default, the backend's choice.", RUN_PANEL)
+]
+BatchSize = Annotated[
+    int, option("--batch-size", metavar="N", help="Images that go through the network together.", panel=RUN_PANEL)
+]
+
+
 def _shared(
-    model: Annotated[
-        str | None, _setting("model", "A model's name, or a path to converted weights.", MODEL_PANEL)
-    ] = None,
-    stride: Annotated[
-        int | None, _setting("stride", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
-    ] = None,
-    size: Annotated[int | None, _setting("size", "Long side of the network's input, in pixels.", MODEL_PANEL)] = None,
-    resize: Annotated[
-        ResizeMode | None,
-        _setting(
-            "resize", "Keep the picture's shape (aspect), or pad to a square as the original does (tfjs).", MODEL_PANEL
-        ),
-    ] = None,
-    preset: Annotated[
-        PresetName | None,
-        option(
-            "--preset",
-            metavar="NAME",
-            help=f"Decode as another program does: {', '.join(PRESETS)}. Sets thresholds, limits, dilation and rules; "
-            "options given explicitly win, and --size, --stride and --resize are never part of it.",
-            panel=DECODE_PANEL,
-        ),
-    ] = None,
-    single: Annotated[
-        bool | None, flag("--single", help="Expect one person: the best place of each part.", panel=DECODE_PANEL)
-    ] = None,
-    max_poses: Annotated[int | None, _setting("max_poses", "Most people in one image.", DECODE_PANEL)] = None,
-    score_threshold: Annotated[
-        float | None, _setting("score_threshold", "Least score of the part that a pose grows from.", DECODE_PANEL)
-    ] = None,
-    nms_radius: Annotated[
-        float | None,
-        _setting("nms_radius", "Equal parts nearer than this, in network-input pixels, are one.", DECODE_PANEL),
-    ] = None,
-    min_pose_score: Annotated[
-        float | None, _setting("min_pose_score", "Drop poses that score less.", DECODE_PANEL)
-    ] = None,
-    min_part_score: Annotated[
-        float | None, _setting("min_part_score", "Leave parts that score less out of drawings and boxes.", DECODE_PANEL)
-    ] = None,
-    mirror: Annotated[
-        bool | None,
-        flag(
-            "--mirror",
-            help="Mirror the result (the original's flipHorizontal); drawings mirror the photo too.",
-            panel=DECODE_PANEL,
-        ),
-    ] = None,
-    device: Annotated[str | None, _setting("device", "auto, cpu, cuda, cuda:N or mps.", RUN_PANEL)] = None,
-    backend: Annotated[BackendName | None, _setting("backend", "What runs the network.", RUN_PANEL)] = None,
-    batch_size: Annotated[
-        int, option("--batch-size", help="Images that go through the network together.", panel=RUN_PANEL, min=1)
-    ] = 1,
-    threads: Annotated[
-        int | None, _setting("threads", "CPU threads of the network; by default, the backend's choice.", RUN_PANEL)
-    ] = None,
+    model: Model = None,
+    stride: Stride = None,
+    size: Size = None,
+    resize: Resize = None,
+    preset: Preset = None,
+    single: Single = None,
+    max_poses: MaxPoses = None,
+    score_threshold: ScoreThreshold = None,
+    nms_radius: NmsRadius = None,
+    min_pose_score: MinPoseScore = None,
+    min_part_score: MinPartScore = None,
+    mirror: Mirror = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch_size: BatchSize = 1,
+    threads: Threads = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -176,8 +201,6 @@ def _shared(
 
 _SHARED = inspect.signature(_shared, eval_str=True).parameters
 _ESTIMATOR_FIELDS = frozenset(DEFAULTS)
-
-Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -193,6 +216,8 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**values: Any) -> None:
         with error_boundary(values.pop("debug")):
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
+            if values["batch_size"] < 1:
+                raise UsageError(f"--batch-size must be at least 1, got {values['batch_size']}")
             command(**values, options=resolve_options(**asked))
 
     parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())

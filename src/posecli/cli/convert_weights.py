@@ -24,8 +24,8 @@ def convert_weights(
             "-o",
             "--output",
             metavar="FILE",
-            help="The file to write.",
-            show_default="what is recognised, such as mobilenet-050.safetensors, here",
+            help="The .safetensors file to write; by default named after what is recognised, such as "
+            "mobilenet-050-quant2.safetensors, here.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -42,7 +42,8 @@ def convert_weights(
         from posecli.weights.tfjs import read_model
 
         conversion = convert(read_model(path))
-        target = output or Path(f"{conversion.spec.name}.safetensors")
+        target = output or Path(f"{conversion.name}.safetensors")
+        store.refuse_source(target, conversion)
         store.save(target, store.Checkpoint.of(conversion))
         if not quiet:
             lines = [*conversion.account, f"wrote {target}; use it with: posecli annotate DIR --model {target}"]

@@ -22,8 +22,8 @@ def export(
         option(
             "--format",
             metavar="FORMAT",
-            help=f"{', '.join(DATA_FORMATS)}. openpose and yolo-pose write a folder.",
-            show_default="by FILE's suffix; json on stdout",
+            help=f"{', '.join(DATA_FORMATS)}. openpose and yolo-pose write a folder. By default by FILE's suffix, "
+            "json on stdout.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -32,7 +32,7 @@ def export(
         option(
             "--annotations",
             metavar="FILE",
-            help="COCO annotations that give coco results their image_id, by file name.",
+            help="COCO annotations that give coco results their image_id, by file name; implies --format coco.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -42,7 +42,10 @@ def export(
     batch_size: int,
     quiet: bool,
 ) -> None:
-    """Write the poses in photos as JSON, CSV, COCO results and more."""
+    """Write the poses in photos as JSON, CSV, COCO results and more.
+
+    For example: posecli export photos --recursive -o poses.json
+    """
     from posecli.cli import runs
 
     runs.export(

@@ -14,12 +14,13 @@ from tqdm import tqdm
 
 from posecli.cli.common import console, say_error
 from posecli.draw import DrawStyle, draw
+from posecli.errors import UsageError
 from posecli.estimate import Estimator, make_estimator
-from posecli.options import EstimatorOptions
+from posecli.options import EstimatorOptions, Exists
 from posecli.pipeline import Report, run
 from posecli.sinks import Header, Sink, format_of, open_poses
 from posecli.sinks.coco import read_image_ids
-from posecli.sinks.images import Exists, ImageSink
+from posecli.sinks.images import ImageSink
 from posecli.sources import Failure, Frame, Stills
 
 
@@ -31,13 +32,15 @@ def annotate(
     *,
     recursive: bool,
     poses: str | None,
+    poses_format: str | None,
     image_format: str | None,
     exists: Exists,
     batch_size: int,
     quiet: bool,
 ) -> None:
     """Write each input's picture below `folder`, and the poses of all to `poses` in the same pass."""
-    poses_format = poses and format_of(poses)
+    if poses is not None:
+        poses_format = format_of(poses, poses_format, "--poses-format")
     source = Stills.from_inputs(inputs, recursive=recursive, exclude=folder, stdin=sys.stdin)
     pictures = ImageSink(
         folder,
@@ -47,17 +50,24 @@ def annotate(
         needs_alpha=style.background == "transparent",
     )
     pictures.plan(source.entries)
-    if exists == "skip" and poses is None:  # with `poses`, a picture that is there still lacks its poses
-        todo = source.without(lambda still: still.error is None and pictures.is_done(still.name))
-        if not quiet and todo.length < source.length:
-            console().print(f"{source.length - todo.length} of {source.length} done already, skipped")
-        source = todo
+    todo = source.refusing(lambda still: pictures.refusal(still.name))
+    if exists == "skip":
+        missing = source.without(lambda still: still.error is None and pictures.is_done(still.name))
+        done = source.length - missing.length
+        if poses is None:
+            todo = missing
+        if done and not quiet:
+            how = "skipped" if poses is None else "kept; their photos are read again for --poses"
+            console().print(f"{done} of {source.length} done already, {how}")
+    if todo.length == 0:
+        return
     estimator = make_estimator(options)
     sinks: list[Sink] = [pictures]
-    if poses and poses_format:
+    if poses is not None and poses_format is not None:
         sinks.append(open_poses(poses, poses_format, header(estimator), options.min_part_score))
-    wrote = f"{folder} and {poses}" if poses else str(folder)
-    work(source, estimator, sinks, batch_size=batch_size, quiet=quiet, wrote=wrote)
+        sinks[-1].plan(source.entries)
+    wrote = f"{folder} and {poses}" if poses not in (None, "-") else str(folder)
+    work(todo, estimator, sinks, batch_size=batch_size, quiet=quiet, wrote=wrote)
 
 
 def export(
@@ -72,12 +82,16 @@ def export(
     quiet: bool,
 ) -> None:
     """Write the poses of every input to `output`, a file, a folder or `-`."""
+    if annotations is not None and format is None:
+        format = "coco"
     format = format_of(output, format)
+    if annotations is not None and format != "coco":
+        raise UsageError(f"--annotations goes with --format coco, not with {format}")
     image_ids = None if annotations is None else read_image_ids(annotations)
     source = Stills.from_inputs(inputs, recursive=recursive, stdin=sys.stdin)
     estimator = make_estimator(options)
     sink = open_poses(output, format, header(estimator), options.min_part_score, image_ids)
-    sink.plan(source.entries)
+    sink.plan(source.entries, [] if annotations is None else [annotations])
     work(source, estimator, [sink], batch_size=batch_size, quiet=quiet, wrote="" if output == "-" else output)
 
 
@@ -85,6 +99,7 @@ def header(estimator: Estimator) -> Header:
     """What a JSON file says of the model and the options that found its poses."""
     spec = estimator.spec
     model = {"name": spec.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
+    model |= {key: estimator.metadata[key] for key in ("quantization", "sha256")}
     settings = asdict(estimator.options)
     settings["device"], settings["backend"] = estimator.backend.device, estimator.backend.name
     return Header(model, settings)
@@ -106,9 +121,12 @@ def work(
     try:
         with source, bar:
             run(source, estimator, sinks, report, batch_size=batch_size, on_item=on_item)
+    except BrokenPipeError:  # the reader has what it wanted: nothing more to say
+        quiet = True
+        raise
     finally:
-        if not quiet:
-            console().print(summary(report, time.perf_counter() - start, wrote))
+        if not quiet and (report.images or report.failures):
+            console().print(summary(report, time.perf_counter() - start, wrote), soft_wrap=True)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
