@@ -1,7 +1,8 @@
 # posecli: every target makes its own .venv; nothing outside this folder changes.
 PYTHON ?= python3
 BIN := .venv/bin
-IN := -c constraints.txt --disable-pip-version-check --quiet
+PIP_ARGS ?=
+IN := -c constraints.txt --disable-pip-version-check --quiet $(PIP_ARGS)
 DEMO := posecli-out
 
 .DEFAULT_GOAL := help
@@ -41,6 +42,7 @@ bench: .venv/developed ## Time the decoder on photos
 	@touch $@
 
 .venv/installed: .venv/python pyproject.toml constraints.txt
+	@echo "installing posecli and PyTorch into .venv: a minute or more, gigabytes where PyTorch has no CPU build to offer"
 	$(BIN)/python -m pip install $(IN) -e .
 	@touch $@
 
