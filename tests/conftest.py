@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+import posecli.opencv  # noqa: F401  # before any test imports cv2: OpenCV reads its limits once, as it is loaded
+
 ROOT = Path(__file__).parents[1]
 
 # No deadlines: timings belong in benchmarks. The same examples in every CI run, new ones elsewhere.

@@ -56,7 +56,7 @@ def random_fields(draw: st.DrawFn) -> Fields:
 
 thresholds = st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 1.0])  # 0.1, 0.3 and 0.7 are no float32
 radii = st.sampled_from([0.0, 4.0, 8.0, 20.0, 1e6])
-limits = st.sampled_from([1, 2, 5, 20, 10**9])
+limits = st.sampled_from([1, 2, 5, 20, 10_000])
 
 
 @contextmanager
