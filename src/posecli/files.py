@@ -54,5 +54,6 @@ def temporary_beside(path: Path) -> Path:
 
 
 def cannot_write(path: Path | str, error: OSError) -> OutputError:
-    """The error for a file that the system does not let us write."""
-    return OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place with -o")
+    """The error for a file, or standard output (the string `-`), that the system does not let us write."""
+    reason = f"cannot be written ({error.strerror or error})"
+    return OutputError(f"standard output: {reason}" if path == "-" else f"{path}: {reason}; choose another place")

@@ -151,7 +151,7 @@ def test_the_suffix_chooses_the_format(run: Run, photos: Path, suffix: str) -> N
 def test_folder_formats(run: Run, photos: Path, format: str, file: str) -> None:
     run("export", photos, "--format", format, "-o", "labels", *SMALL)
     assert (Path("labels") / file).exists()
-    assert "give the folder with -o" in run("export", photos, "--format", format, *SMALL, exit_code=2).stderr
+    assert "give a folder instead of -" in run("export", photos, "--format", format, *SMALL, exit_code=2).stderr
 
 
 def test_coco_results_take_their_ids_from_the_annotations(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_an_unknown_format_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", sorted(FOLDER_FORMATS))
 def test_a_folder_is_not_written_to_stdout(name: str, header: Header) -> None:
-    with pytest.raises(UsageError, match=f"{name} writes a folder of files.*; give the folder with -o"):
+    with pytest.raises(UsageError, match=f"{name} writes a folder of files.*; give a folder instead of -"):
         open_poses("-", name, header, 0.2)
 
 

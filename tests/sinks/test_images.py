@@ -158,6 +158,38 @@ def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
     ImageSink(tmp_path / "out", red).plan([Still("a.jpg", 0, photo)])
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_an_original_beside_the_inputs_is_not_replaced(tmp_path: Path, link: bool) -> None:
+    photo = tmp_path / "photos" / "2024" / "1.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.touch()
+    if link:
+        (tmp_path / "link").symlink_to(tmp_path / "photos", target_is_directory=True)
+    folder, entries = tmp_path / ("link" if link else "photos"), [Still("1.jpg", 0, photo)]
+    ImageSink(folder, red).plan(entries)
+    (folder / "1.jpg").touch()
+    message = r"1.jpg is there already and may be an original, as the output folder holds the input; choose another -o"
+    with pytest.raises(UsageError, match=message):
+        ImageSink(folder, red).plan(iter(entries))
+    for exists in ("skip", "error"):
+        ImageSink(folder, red, exists=exists).plan(entries)  # type: ignore[arg-type]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.jpg").touch()  # of an earlier run, as no input is here
+    ImageSink(tmp_path / "out", red).plan(entries)
+
+
+def test_a_link_is_in_the_folder_that_it_is_in_and_in_that_of_its_file(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        (tmp_path / folder / "1.jpg").touch()
+    (tmp_path / "a" / "sub" / "1.jpg").touch()
+    link = tmp_path / "b" / "sub" / "1.jpg"
+    link.symlink_to(tmp_path / "a" / "sub" / "1.jpg")
+    for folder in ("a", "b"):
+        with pytest.raises(UsageError, match="may be an original"):
+            ImageSink(tmp_path / folder, red).plan([Still("1.jpg", 0, link)])
+
+
 def test_an_output_folder_that_cannot_be_written_is_found_before_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):

@@ -164,6 +164,21 @@ def test_stdout_is_written_and_left_open(capfdbinary: pytest.CaptureFixture[byte
     assert capfdbinary.readouterr().out == "é\nmore\n".encode()
 
 
+def test_stdout_that_is_full_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(FullDisk()))
+    with (
+        pytest.raises(OutputError, match=r"^standard output: cannot be written \(No space left on device\)$"),
+        TextOutput("-") as out,
+    ):
+        out.write("line\n")
+
+
+def test_stdout_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(OutputError, match=r"^standard output is closed; "):
+        TextOutput("-").__enter__()
+
+
 class ClosedPipe:
     buffer: "ClosedPipe"
     flushed = False
@@ -205,7 +220,7 @@ def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.Mon
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str, streamed: bool) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match=r"cannot be written \(.+\); choose another place with -o"):
+    with pytest.raises(OutputError, match=r"cannot be written \(.+\); choose another place$"):
         TextOutput(str(tmp_path / name), streamed=streamed).__enter__()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 

@@ -101,6 +101,7 @@ def test_the_output_folder_is_not_searched(tree: Tree) -> None:
     tree("in/a.jpg", "in/out/a.jpg", "in/out/deep/a.jpg", "in/outer/b.jpg")
     assert names("in", recursive=True, exclude=Path("in/out")) == ["a.jpg", "outer/b.jpg"]
     assert names("in/**/*.jpg", exclude=Path("in/../in/out")) == ["a.jpg", "outer/b.jpg"]
+    assert names("in/o*", exclude=Path("in/out")) == ["outer/b.jpg"]
 
 
 def test_a_folder_below_the_output_folder_may_be_asked_for(tree: Tree) -> None:
@@ -123,6 +124,21 @@ def test_globs_are_named_from_their_fixed_parent(tree: Tree) -> None:
     assert names("[ac]/*.jpg") == ["a/1.jpg", "c/5.jpg"]
     assert names(str(Path("a/?.jpg").absolute())) == ["1.jpg"]
     assert names("a/*.png", "c") == ["a/2.png", "c/5.jpg"]
+
+
+def test_a_glob_of_folders_only_stands_for_their_images(tree: Tree) -> None:
+    tree("a/x1/1.jpg", "a/x1/sub/2.jpg", "a/x2/1.jpg", "a/x2/notes.txt", "c/5.jpg")
+    assert names("a/x*") == ["x1/1.jpg", "x2/1.jpg"]
+    assert names("a/x*", recursive=True) == ["x1/1.jpg", "x1/sub/2.jpg", "x2/1.jpg"]
+    assert names("a/**/", recursive=True) == names("a/x*", recursive=True)
+    assert names("a/x*", "c") == ["a/x1/1.jpg", "a/x2/1.jpg", "c/5.jpg"]
+
+
+def test_a_glob_takes_each_image_once_through_linked_folders(tree: Tree) -> None:
+    tree("in/a.jpg", "in/sub/b.jpg")
+    Path("in/loop").symlink_to(Path("in").resolve(), target_is_directory=True)
+    Path("in/c.jpg").symlink_to(Path("in/a.jpg").resolve())
+    assert names("in/**/*.jpg") == ["a.jpg", "c.jpg", "sub/b.jpg"]
 
 
 def test_a_path_with_brackets_wins_over_its_meaning_as_a_glob(tree: Tree) -> None:
@@ -277,11 +293,39 @@ def test_a_closed_folder_is_listed_and_the_rest_stays(tree: Tree, monkeypatch: p
         (["gone.jpg"], None, "gone.jpg: no such file or folder; check the path"),
         (["gone.jpg", "empty"], None, r"gone.jpg: no such.*\(and 1 more inputs without an image\)"),
         (["*.jpg"], None, r"\*.jpg: no image matches; check the pattern"),
+        (["empty*"], None, r"empty\*: only folders match, without images in them; .* or use --recursive"),
+        (["linked"], None, "no images in linked; linked folders are not followed: give what they link to"),
+        (["a.jpg", ""], None, "an input is empty; give a file"),
+        (["ftp://host/a.jpg"], None, "ftp://host/a.jpg: only http and https addresses are supported; download it"),
+        (["file:///a/*.jpg"], None, "only http and https addresses are supported"),
         (["-"], "\n\n", "no paths on standard input"),
         ([], None, "no input given"),
     ],
 )
 def test_nothing_to_do(tree: Tree, inputs: list[str], stdin: str | None, message: str) -> None:
-    tree("empty/notes.txt", "deep/er/a.jpg")
+    tree("empty/notes.txt", "empty/.hidden.jpg", "deep/er/a.jpg", "linked/notes.txt")
+    Path("linked/deep").symlink_to(Path("deep").resolve(), target_is_directory=True)
     with pytest.raises(UsageError, match=message):
         stills(*inputs, stdin=stdin)
+
+
+def test_the_search_for_a_hint_is_bounded_and_never_fails(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("home/notes.txt", *(f"home/{name}/{k}.jpg" for name in ("closed", "open") for k in range(3)))
+    scandir, scanned = os.scandir, []
+
+    def refuse(path: Path) -> object:
+        scanned.append(Path(path).name)
+        if scanned[-1] == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(UsageError, match="in folders below it; use --recursive"):
+        stills("home")
+    assert set(scanned) == {"home", "closed", "open"}
+
+    scanned.clear()
+    monkeypatch.setattr(listing, "_HINT_ENTRIES", 3)
+    with pytest.raises(UsageError, match="no images in home; give a folder"):
+        stills("home")
+    assert set(scanned) == {"home"}

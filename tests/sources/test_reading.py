@@ -1,5 +1,6 @@
 import gzip
 import os
+import socket
 import struct
 import sys
 import threading
@@ -216,6 +217,13 @@ def test_a_link_to_itself_cannot_be_read(tmp_path: Path) -> None:
         read_image(loop, "photo")
 
 
+def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
+    link = tmp_path / "link.jpg"
+    link.symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(InputError, match="photo: a link to a file that is missing; mend or remove the link"):
+        read_image(link, "photo")
+
+
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device; save the image"):
         read_image(tmp_path, "photo")
@@ -246,6 +254,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
+        self.send_header("Location", self.path)  # for redirects only
         self.end_headers()
         self.wfile.write(body)
 
@@ -275,6 +284,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         answers: ClassVar = {
             "/a.png": (200, "image/png", png, len(png)),
             "/page": (200, "text/html; charset=utf-8", b"<html>", 6),
+            "/text.png": (200, "text/plain", png, len(png)),
+            "/bare": (200, "image/png", b"\xef\xbb\xbf\n <!doctype html>", 20),
+            "/login": (403, "text/plain", b"", 0),
+            "/busy": (503, "text/plain", b"", 0),
+            "/round": (302, "text/plain", b"", 0),
             "/gone": (404, "text/plain", b"", 0),
             "/big": (200, "image/png", b"\0" * 300_001, 300_001),
             "/short": (200, "image/png", png[:99], len(png)),
@@ -288,13 +302,21 @@ def test_an_image_is_fetched(server: str) -> None:
     assert fetch(f"{server}/a.png") == WHOLE[".png"]
 
 
+def test_the_bytes_decide_what_is_an_image(server: str) -> None:
+    assert fetch(f"{server}/text.png") == WHOLE[".png"]
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
         ("/page", "/page: a web page or text, not an image; give the address of the image itself"),
         ("/gone", "/gone: HTTP 404 Not Found; check the address"),
         ("/big", "/big: larger than 0 MB; download it and give the file"),
-        ("/short", "/short: cannot be fetched"),
+        ("/bare", "/bare: a web page or text, not an image"),
+        ("/login", "/login: HTTP 403 Forbidden; .* download it with a browser and give the file"),
+        ("/busy", "/busy: HTTP 503 Service Unavailable; .* try again later"),
+        ("/round", r"/round: cannot be fetched \(it redirects without end\); check the address and the network"),
+        ("/short", r"/short: cannot be fetched \(the connection broke off\); check the address and the network"),
     ],
 )
 def test_an_address_that_gives_no_image(server: str, path: str, message: str) -> None:
@@ -372,3 +394,13 @@ def test_an_address_that_does_not_answer(url: str, monkeypatch: pytest.MonkeyPat
     ) as caught:
         fetch(url)
     assert os.linesep not in str(caught.value)
+    assert "Error" not in str(caught.value)
+
+
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(reading, "TIMEOUT_S", 0.01)
+    says = r"cannot be fetched \(timed out after 0 s\)"
+    # The system accepts, and nobody answers.
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(InputError, match=says):
+        fetch(f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg")

@@ -24,7 +24,7 @@ def format_of(path: str, explicit: str | None = None, option: str = "--format") 
         hint = did_you_mean(explicit, DATA_FORMATS)
         raise UsageError(f"no format {explicit!r}{hint}; there are: {', '.join(DATA_FORMATS)}")
     if path == "-" and explicit in FOLDER_FORMATS:
-        raise UsageError(f"{explicit} writes a folder of files, not to standard output; give the folder with -o")
+        raise UsageError(f"{explicit} writes a folder of files, not to standard output; give a folder instead of -")
     return explicit
 
 

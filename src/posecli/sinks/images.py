@@ -15,7 +15,7 @@ from posecli.files import exists, write_whole
 from posecli.opencv import cv2
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
-from posecli.sinks.outputs import check_outputs, make_folder
+from posecli.sinks.outputs import check_originals, check_outputs, make_folder
 from posecli.sources import IMAGE_SUFFIXES, Frame, Still
 
 if TYPE_CHECKING:
@@ -80,8 +80,11 @@ class ImageSink(Sink):
         return FrameOutputError(f"{self.path_for(name)}: exists already; use --exists overwrite or skip, or another -o")
 
     def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
-        """Raise UsageError where two inputs would share a picture, or one would be overwritten."""
+        """Raise UsageError where two inputs would share a picture, or one, or maybe an original, be replaced."""
+        entries = list(entries)
         check_outputs(entries, self.path_for, protected)
+        if self._exists == "overwrite":
+            check_originals(entries, self.path_for, self._out_dir)
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Draw and write a frame. Raises FrameOutputError where it cannot be, or exists and must not be replaced."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from posecli.errors import UsageError
-from posecli.files import cannot_write, is_replaceable, temporary_beside
+from posecli.errors import OutputError, UsageError
+from posecli.files import cannot_write, exists, is_replaceable, temporary_beside
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +40,8 @@ class TextOutput:
 
     def __enter__(self) -> Self:
         if self._to_stdout:
+            if sys.stdout is None:  # the shell's >&-
+                raise OutputError("standard output is closed; open it, or choose a file")
             self._file = sys.stdout.buffer
             return self
         try:
@@ -139,6 +141,28 @@ def check_outputs(entries: Iterable[Still], path_for: Callable[[str], Path], pro
             raise UsageError(
                 f"{other.location} and {entry.location} would both be written to {output}; "
                 "rename one, or run them apart with different -o folders"
+            )
+
+
+def check_originals(entries: Iterable[Still], path_for: Callable[[str], Path], folder: Path) -> None:
+    """Raise UsageError where an output would replace a file of a `folder` that holds inputs, and so maybe originals.
+
+    Which of its files an earlier run wrote cannot be told.
+    """
+    entries = [entry for entry in entries if entry.error is None]
+    top = Path(os.path.realpath(folder))
+    locations = [entry.location for entry in entries if isinstance(entry.location, Path)]
+    # A linked picture is in the folder where the link is, and in the one that it leads to.
+    places = {Path(os.path.realpath(location)).parent for location in locations}
+    places |= {Path(os.path.realpath(location.parent)) for location in locations}
+    if not any(place.is_relative_to(top) for place in places):
+        return
+    for entry in entries:
+        output = path_for(entry.name)
+        if exists(output):
+            raise UsageError(
+                f"{output} is there already and may be an original, as the output folder holds the input; "
+                "choose another -o"
             )
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import has_magic, iglob
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import TextIO
 from urllib.parse import unquote, urlsplit
@@ -29,6 +31,8 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 _URL_NAME_FALLBACK = "image.jpg"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # two letters or more: C:// is a drive
+_HINT_ENTRIES = 1000  # a whole home folder is not searched just to word an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,13 @@ def list_stills(
     several = len(inputs) > 1
     found: list[_Found] = []
     for argument in inputs:
+        if not argument:
+            raise UsageError("an input is empty; give a file, a folder, a glob or an address (is a variable unset?)")
         if argument == "-":
             for line in _lines(sys.stdin if stdin is None else stdin):
                 found += _find(line, _clean(line), recursive, hidden)
-        elif has_magic(argument) and not _is_url(argument) and not os.path.lexists(argument):
-            found += _find_glob(argument, several, hidden)
+        elif has_magic(argument) and not _SCHEME.match(argument) and not os.path.lexists(argument):
+            found += _find_glob(argument, several, recursive, hidden)
         else:
             found += _find(argument, _own_name(argument) if several else "", recursive, hidden)
     _check_something_to_do(inputs, found)
@@ -95,8 +101,7 @@ def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> l
     path = Path(argument)
     name = prefix or _own_name(argument)
     if not exists(path):
-        missing = MissingPathError(f"{argument}: no such file or folder; check the path")
-        return [_Found(name, path, missing)]
+        return [_Found(name, path, _nothing_there(argument))]
     if not path.is_dir():
         return [_Found(name, path)]
     if hidden is not None and Path(os.path.realpath(path)) == hidden:
@@ -107,14 +112,24 @@ def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> l
     return _named(images, prefix)
 
 
+def _nothing_there(argument: str) -> InputError:
+    if _SCHEME.match(argument):
+        return InputError(f"{argument}: only http and https addresses are supported; download it and give the file")
+    return MissingPathError(f"{argument}: no such file or folder; check the path")
+
+
 def _named(images: Iterable[_Found], prefix: str) -> list[_Found]:
     prefixed = (replace(image, name=f"{prefix}/{image.name}" if prefix else image.name) for image in images)
     return sorted(prefixed, key=lambda image: image.name)
 
 
 def _no_images(path: Path, argument: str, recursive: bool, hidden: Path | None) -> InputError:
-    if not recursive and any(image.error is None for image in _walk(path, True, hidden)):
+    nearest = islice(_entries(path, hidden), _HINT_ENTRIES)
+    entries = [entry for entry in nearest if not entry[0].name.startswith(".")]
+    if not recursive and any(_is_image(entry) and not is_folder for entry, is_folder, _ in entries):
         return InputError(f"no images in {argument} itself, but in folders below it; use --recursive")
+    if any(is_folder and is_link for _, is_folder, is_link in entries):
+        return InputError(f"no images in {argument}; linked folders are not followed: give what they link to")
     return InputError(f"no images in {argument}; give a folder that holds some, such as JPEG or PNG files")
 
 
@@ -139,21 +154,52 @@ def _walk(top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
                 folders.append(path)
 
 
-def _find_glob(pattern: str, several: bool, hidden: Path | None) -> list[_Found]:
+def _entries(top: Path, hidden: Path | None) -> Iterator[tuple[Path, bool, bool]]:
+    """What `_walk` would come past: path, is it a folder, is it a link. The nearest come first; no error is raised."""
+    folders = deque([top])
+    while folders:
+        try:
+            with os.scandir(folders.popleft()) as scan:
+                for entry in scan:
+                    path, is_folder, is_link = Path(entry.path), _is_folder(entry), entry.is_symlink()
+                    yield path, is_folder, is_link
+                    is_passed_over = is_link or entry.name.startswith(".") or Path(os.path.realpath(path)) == hidden
+                    if is_folder and not is_passed_over:
+                        folders.append(path)
+        except OSError:
+            continue
+
+
+def _find_glob(pattern: str, several: bool, recursive: bool, hidden: Path | None) -> list[_Found]:
     parts = PurePath(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if has_magic(part))
     parent = Path(*parts[:fixed])
     # Unlike Path.glob, glob passes over hidden files, and takes "**.jpg" and a final "**" on every Python.
     matches = {Path(match) for match in iglob(pattern, recursive=True)}  # noqa: PTH207
-    images = [
-        _Found(path.relative_to(parent).as_posix(), path)
-        for path in matches
-        if _is_image(path) and not _is_folder(path) and not _lies_in(path, hidden)
-    ]
-    if not images:
-        missing = MissingPathError(f"{pattern}: no image matches; check the pattern")
-        return [_Found(parts[-1], Path(pattern), missing)]
+    matches = {path for path in matches if not _lies_in(path, hidden)}
+    folders = [path for path in matches if _is_folder(path)]
+    found: dict[Path, InputError | None] = {path: None for path in matches.difference(folders) if _is_image(path)}
+    if not found:
+        found = {Path(image.location): image.error for folder in folders for image in _walk(folder, recursive, hidden)}
+    if not found:
+        return [_Found(parts[-1], Path(pattern), _no_match(pattern, bool(folders), recursive))]
+    images = [_Found(path.relative_to(parent).as_posix(), path, found[path]) for path in _once_per_place(found)]
     return _named(images, _own_name(str(parent)) if several else "")
+
+
+def _once_per_place(paths: Iterable[Path]) -> list[Path]:
+    """Each path once, by the shortest way to its folder: `**` goes through links to folders, even in circles."""
+    once: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
+        once.setdefault(Path(os.path.realpath(path.parent), path.name), path)
+    return list(once.values())
+
+
+def _no_match(pattern: str, has_folders: bool, recursive: bool) -> InputError:
+    if not has_folders:
+        return MissingPathError(f"{pattern}: no image matches; check the pattern")
+    remedy = "check the pattern" if recursive else "check the pattern, or use --recursive"
+    return InputError(f"{pattern}: only folders match, without images in them; {remedy}")
 
 
 def _is_folder(entry: Path | os.DirEntry[str]) -> bool:
@@ -172,7 +218,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path | None) -> bool:
-    return folder is not None and folder in Path(os.path.realpath(path)).parents
+    return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def _lines(stdin: TextIO) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
 
@@ -20,6 +21,7 @@ TIMEOUT_S = 30.0  # without a sign of life
 DEADLINE_S = 60.0  # for a whole download
 MAX_DOWNLOAD_BYTES = 100_000_000
 _DOWNLOAD_STEP_BYTES = 1 << 16
+_BLANK = b"\xef\xbb\xbf \t\r\n"  # what may come before the first tag of a page: a byte order mark, white space
 
 
 def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
@@ -51,9 +53,10 @@ def fetch(url: str) -> bytes:
     try:
         with requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as response:
             if not response.ok:
-                raise InputError(f"{url}: HTTP {response.status_code} {response.reason}; check the address")
-            if response.headers.get("Content-Type", "").startswith("text/"):
-                raise InputError(f"{url}: a web page or text, not an image; give the address of the image itself")
+                raise InputError(
+                    f"{url}: HTTP {response.status_code} {response.reason}; {_remedy(response.status_code)}"
+                )
+            is_text = response.headers.get("Content-Type", "").startswith("text/")
             data = bytearray()
             # Unlike iter_content, read1 returns with what there is, so that a trickle cannot outlast the deadline.
             while part := response.raw.read1(_DOWNLOAD_STEP_BYTES, decode_content=True):
@@ -64,17 +67,39 @@ def fetch(url: str) -> bytes:
                     limit_mb = MAX_DOWNLOAD_BYTES // 1_000_000
                     raise InputError(f"{url}: larger than {limit_mb} MB; download it and give the file")
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise InputError(
-            f"{url}: cannot be fetched ({_innermost(error)}); check the address and the network"
-        ) from error
-    return bytes(data)
+        raise InputError(f"{url}: cannot be fetched ({_reason(error)}); check the address and the network") from error
+    image = bytes(data)
+    # Many servers call an image text, or nothing at all: its own bytes decide.
+    if inspect(image) is None and (is_text or image.lstrip(_BLANK).startswith(b"<")):
+        raise InputError(f"{url}: a web page or text, not an image; give the address of the image itself")
+    return image
 
 
-def _innermost(error: BaseException) -> str:
+def _remedy(status: int) -> str:
+    """What to do about an HTTP status that is no success."""
+    if status in (401, 403):
+        return "the server wants a login, or no programs: download it with a browser and give the file"
+    if status == 429 or status >= 500:
+        return "the server has trouble or too much to do: try again later"
+    return "check the address"
+
+
+def _reason(error: BaseException) -> str:
     """What went wrong in the end: requests wraps the reason several times over, with object addresses."""
+    import requests
+    import urllib3
+
+    if isinstance(error, requests.TooManyRedirects):
+        return "it redirects without end"
     while error.__context__ is not None:
         error = error.__context__
-    return getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return f"timed out after {TIMEOUT_S:.0f} s"
+    if isinstance(error, (ConnectionError, HTTPException, urllib3.exceptions.ProtocolError)):
+        return "the connection broke off"
+    return "not a valid address" if isinstance(error, ValueError) else "the answer is damaged"
 
 
 def _read_bytes(path: Path, name: str) -> bytes:
@@ -86,6 +111,8 @@ def _read_bytes(path: Path, name: str) -> bytes:
             raise InputError(f"{name}: larger than {MAX_FILE_BYTES // 1_000_000} MB; make the picture smaller")
         return path.read_bytes()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            raise InputError(f"{name}: a link to a file that is missing; mend or remove the link") from error
         raise InputError(f"{name}: cannot be read ({error.strerror or error}); check its permissions") from error
 
 
