@@ -574,3 +574,12 @@ def test_without_libgl_the_package_to_install_is_named(tmp_path: Path, photos: P
     assert process.returncode == 1
     assert "apt-get install libgl1" in talk
     assert len(talk.splitlines()) == 1
+
+
+def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert isinstance(names["poses"], Poses)
+    assert len(names["poses"]) >= 2
