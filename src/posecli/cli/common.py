@@ -122,7 +122,7 @@ Model = Annotated[
     str | None, _setting("model", "MODEL", "A model's name, or a path to converted weights.", MODEL_PANEL)
 ]
 Stride = Annotated[
-    int | None, _setting("stride", "PX", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
+    int | None, _setting("stride", "N", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
 ]
 Size = Annotated[int | None, _setting("size", "PX", "Long side of the network's input.", MODEL_PANEL)]
 Resize = Annotated[
