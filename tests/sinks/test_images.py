@@ -168,10 +168,10 @@ def test_an_original_beside_the_inputs_is_not_replaced(tmp_path: Path, link: boo
     folder, entries = tmp_path / ("link" if link else "photos"), [Still("1.jpg", 0, photo)]
     ImageSink(folder, red).plan(entries)
     (folder / "1.jpg").touch()
-    message = r"1.jpg is there already and may be an original, as the output folder holds the input; choose another -o"
+    message = "1.jpg is there already and may be an original, .*; choose another -o, or .* --exists overwrite"
     with pytest.raises(UsageError, match=message):
         ImageSink(folder, red).plan(iter(entries))
-    for exists in ("skip", "error"):
+    for exists in ("skip", "error", "overwrite"):
         ImageSink(folder, red, exists=exists).plan(entries)  # type: ignore[arg-type]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "1.jpg").touch()  # of an earlier run, as no input is here

@@ -41,14 +41,15 @@ def annotate(
         ),
     ] = None,
     exists: Annotated[
-        str,
+        str | None,
         option(
             "--exists",
             metavar="WHAT",
-            help="For pictures that are there already: skip (resumes an interrupted run), overwrite or error.",
+            help="For pictures that are there already: skip (resumes an interrupted run), overwrite or error. By "
+            "default overwrite, but for what may be an original because the output folder holds the inputs.",
             panel=OUTPUT_PANEL,
         ),
-    ] = "overwrite",
+    ] = None,
     style: Annotated[
         str,
         option(
@@ -96,7 +97,7 @@ def annotate(
         poses=poses,
         poses_format=poses_format,
         image_format=image_format,
-        exists=check_choice("exists", exists, Exists),
+        exists=None if exists is None else check_choice("exists", exists, Exists),
         batch_size=batch_size,
         quiet=quiet,
     )

@@ -34,7 +34,7 @@ def annotate(
     poses: str | None,
     poses_format: str | None,
     image_format: str | None,
-    exists: Exists,
+    exists: Exists | None,
     batch_size: int,
     quiet: bool,
 ) -> None:

@@ -35,7 +35,8 @@ class ImageSink(Sink):
     """Draws each frame and writes it below `out_dir` under the frame's own name.
 
     The format stays that of the input where OpenCV can write it, and becomes PNG where it cannot, or where transparency
-    needs it; `image_format` (a suffix such as "jpg") makes it the same for all.
+    needs it; `image_format` (a suffix such as "jpg") makes it the same for all. Pictures that exist are replaced unless
+    `exists` says otherwise; where it says nothing, what may be an original is not.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ImageSink(Sink):
         out_dir: Path,
         render: Render,
         image_format: str | None = None,
-        exists: Exists = "overwrite",
+        exists: Exists | None = None,
         needs_alpha: bool = False,
     ) -> None:
         self._out_dir = out_dir
@@ -83,7 +84,7 @@ class ImageSink(Sink):
         """Raise UsageError where two inputs would share a picture, or one, or maybe an original, be replaced."""
         entries = list(entries)
         check_outputs(entries, self.path_for, protected)
-        if self._exists == "overwrite":
+        if self._exists is None:
             check_originals(entries, self.path_for, self._out_dir)
 
     def write(self, frame: Frame, poses: Poses) -> None:

@@ -162,7 +162,7 @@ def check_originals(entries: Iterable[Still], path_for: Callable[[str], Path], f
         if exists(output):
             raise UsageError(
                 f"{output} is there already and may be an original, as the output folder holds the input; "
-                "choose another -o"
+                "choose another -o, or replace it with --exists overwrite"
             )
 
 
