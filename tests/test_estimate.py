@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,10 +113,10 @@ def test_the_bundled_model_finds_both_people_in_the_packaged_photo() -> None:
     assert (poses.part_scores[:2, 0] > 0.8).all()
 
 
-def test_images_of_different_sizes_give_what_they_give_alone(rng: np.random.Generator, examples: object) -> None:
+def test_images_of_different_sizes_give_what_they_give_alone(examples: Path) -> None:
     from posecli.sources import read_image
 
-    photos = [read_image(p, p.name) for p in sorted(examples.iterdir()) if p.suffix == ".jpg"]  # type: ignore[attr-defined]
+    photos = [read_image(p, p.name) for p in sorted(examples.iterdir()) if p.suffix == ".jpg"]
     find = posecli.load_estimator(size=257)
     for alone, together in zip(map(find, photos), find.batch(photos), strict=True):
         np.testing.assert_allclose(together.xy, alone.xy, atol=0.01)

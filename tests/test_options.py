@@ -1,7 +1,9 @@
+from typing import get_args
+
 import pytest
 
 from posecli.errors import UsageError
-from posecli.options import PRESETS, EstimatorOptions, resolve_options
+from posecli.options import PRESETS, EstimatorOptions, PresetName, resolve_options
 
 
 def test_nothing_asked_for_gives_the_defaults() -> None:
@@ -58,6 +60,10 @@ def test_an_explicit_option_beats_the_preset_even_where_it_equals_the_default() 
 def test_values_out_of_range_are_wrong_usage(asked: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         resolve_options(**asked)  # type: ignore[arg-type]
+
+
+def test_the_presets_are_those_that_the_type_names() -> None:
+    assert set(PRESETS) == set(get_args(PresetName))
 
 
 def test_unknown_options_are_a_programming_error() -> None:

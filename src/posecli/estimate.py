@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli.backends import Backend
+from posecli.backends.torch import TorchBackend
 from posecli.decode import decode
 from posecli.networks.spec import ModelSpec
 from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
@@ -75,9 +76,6 @@ def load_estimator(
 def make_estimator(options: EstimatorOptions) -> Estimator:
     """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them."""
     checkpoint = store.load(store.find(options.model))
-    checkpoint.spec.check_stride(options.stride)  # before torch starts
-    from posecli.backends.torch import TorchBackend
-
     backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
     return Estimator(backend, checkpoint.spec, options, checkpoint.metadata)
 

@@ -79,7 +79,7 @@ class EstimatorOptions(DecodeOptions):
 
 # What each preset fixes beside the defaults: decoder, dilation, thresholds, NMS radius, most poses, precision; never
 # size, stride or resize. The numbers are those of the programs it stands for.
-PRESETS: Mapping[PresetName, Mapping[str, Any]] = MappingProxyType(
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "tfjs": {  # @tensorflow-models/posenet 2.2.2, estimateMultiplePoses without arguments
             "decoder": "tfjs",
@@ -137,7 +137,7 @@ def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOpti
     chosen: dict[str, Any] = {}
     if preset is not None:
         check_choice("preset", preset, PresetName)
-        chosen = {"preset": preset, **PRESETS[preset]}  # type: ignore[index]  # checked above
+        chosen = {"preset": preset, **PRESETS[preset]}
     return replace(EstimatorOptions(), **{**chosen, **asked})
 
 

@@ -22,6 +22,7 @@ from posecli.cli import app
 from posecli.estimate import Estimator
 from posecli.poses import Poses
 from posecli.skeleton import PARTS
+from posecli.weights import store
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -478,6 +479,14 @@ def test_convert_weights_and_use_them(run: Run, photos: Path, shared: Path) -> N
     run("convert-weights", model, "-o", "elsewhere/half.safetensors", "--quiet")
     assert Path("elsewhere/half.safetensors").exists()
     assert "posecli convert-weights" in run("export", photos, "--model", model, exit_code=1).stderr
+
+
+def test_weights_that_do_not_say_how_they_were_stored(run: Run, photos: Path) -> None:
+    bundled = store.load(store.find("mobilenet-075"))
+    store.save(Path("own.safetensors"), store.Checkpoint(bundled.spec, bundled.state_dict, {}))
+    document = exported(run("export", photos / "b.jpg", "--model", "own.safetensors", *SMALL))
+    assert document["model"]["quantization"] == "unknown"
+    assert document["model"]["sha256"] == bundled.metadata["sha256"]
 
 
 # as processes

@@ -99,7 +99,7 @@ def header(estimator: Estimator) -> Header:
     """What a JSON file says of the model and the options that found its poses."""
     spec = estimator.spec
     model = {"name": spec.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
-    model |= {key: estimator.metadata[key] for key in ("quantization", "sha256")}
+    model |= {key: estimator.metadata.get(key, "unknown") for key in ("quantization", "sha256")}
     settings = asdict(estimator.options)
     settings["device"], settings["backend"] = estimator.backend.device, estimator.backend.name
     return Header(model, settings)

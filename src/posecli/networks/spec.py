@@ -1,4 +1,4 @@
-"""`ModelSpec`: which network a set of weights belongs to, and how its input is prepared."""
+"""`ModelSpec`: which network a set of weights belongs to; and the sides that a network's input may have."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from posecli.errors import OutputError, UsageError
 from posecli.files import exists, write_whole
 from posecli.opencv import cv2
+from posecli.options import Exists
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
 from posecli.sinks.outputs import check_originals, check_outputs, make_folder
@@ -21,7 +22,6 @@ from posecli.sources import IMAGE_SUFFIXES, Frame, Still
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Exists = Literal["skip", "overwrite", "error"]
 Render = Callable[[Frame, Poses], NDArray[np.uint8]]  # to (H, W, 3) RGB, or (H, W, 4) RGBA
 
 JPEG_QUALITY = 95  # of 100
