@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from posecli.decode import decode
 from posecli.networks.mobilenet import MobileNetV1
 from posecli.options import DecodeOptions
-from posecli.weights.store import find, load
+from posecli.weights.checkpoint import load
+from posecli.weights.store import find
 
 GOAL_MS = 0.15
 SIZE, STRIDE = 513, 16  # network-input px

@@ -12,8 +12,9 @@ import argparse
 from hashlib import sha256
 from pathlib import Path
 
+from posecli.weights.checkpoint import Checkpoint, save
 from posecli.weights.convert import convert
-from posecli.weights.store import Checkpoint, find, save
+from posecli.weights.store import bundled_path
 from posecli.weights.tfjs import read_model
 
 SHA256S = {
@@ -32,7 +33,7 @@ def main() -> None:
             raise SystemExit(f"{models / name}: expected SHA-256 {expected}, got {actual}")
     conversion = convert(read_model(models / "posenet.json"))
     print(*conversion.account, sep="\n")
-    path = find(conversion.spec.name)
+    path = bundled_path(conversion.spec.name)
     save(path, Checkpoint.of(conversion, source=SOURCE, licence="Apache-2.0"))
     print(f"wrote {path.name}: {path.stat().st_size:,} bytes, SHA-256 {sha256(path.read_bytes()).hexdigest()}")
 

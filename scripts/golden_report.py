@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import posecli
 from posecli.sources import read_image
-from posecli.weights import store
+from posecli.weights import checkpoint
 from posecli.weights.convert import convert
 from posecli.weights.tfjs import read_model
 
@@ -77,7 +77,7 @@ def shared_goldens(shared: Path, converted: Path) -> Iterator[Golden]:
         weights = converted / f"{Path(data['model']).parent.as_posix().replace('/', '-')}.safetensors"
         if not weights.exists():
             model = shared / "tfjs-mirror/savedmodel/posenet/mobilenet" / data["model"]
-            store.save(weights, store.Checkpoint.of(convert(read_model(model))))
+            checkpoint.save(weights, checkpoint.Checkpoint.of(convert(read_model(model))))
         poses = {photos[name]: _table(_compact(image["poses"])) for name, image in data["images"].items()}
         yield Golden(path.stem, weights, settings, poses)
 

@@ -34,6 +34,28 @@ def examples() -> Path:
     return ROOT / "examples"
 
 
+@pytest.fixture(scope="session")
+def no_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder where nothing is installed, and nothing may be."""
+    return tmp_path_factory.mktemp("home") / "absent"
+
+
+@pytest.fixture(autouse=True)
+def isolated(no_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the models or the settings of whoever runs it; `home` gives a home folder to write to."""
+    for name in ("POSECLI_OFFLINE", "POSECLI_WEIGHTS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("POSECLI_HOME", str(no_models))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own, not there yet."""
+    folder = tmp_path / "home [é]"
+    monkeypatch.setenv("POSECLI_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""

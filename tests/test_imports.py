@@ -15,6 +15,7 @@ PACKAGE = Path(posecli.__file__).parent
 ORDER = (
     "errors",
     "files",
+    "download",
     "skeleton",
     "options",
     "opencv",
@@ -29,6 +30,7 @@ ORDER = (
     "draw",
     "sinks",
     "pipeline",
+    "doctor",
     "cli",
 )
 

@@ -30,6 +30,10 @@ class OutputError(PosecliError):
     """A result cannot be written."""
 
 
+class DownloadError(PosecliError):
+    """A file cannot be had, whole and unchanged, from any of the places where it may lie."""
+
+
 class WeightsError(PosecliError):
     """A model cannot be had: its weights are missing, corrupt, or not what they claim to be."""
 

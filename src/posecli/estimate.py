@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
@@ -17,7 +18,8 @@ from posecli.networks.spec import ModelSpec
 from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
 from posecli.poses import Poses
 from posecli.preprocess import Resize
-from posecli.weights import store
+from posecli.weights.checkpoint import caution, load, model_name
+from posecli.weights.store import find
 
 
 class Estimator:
@@ -31,6 +33,16 @@ class Estimator:
         self.spec = spec
         self.options = options
         self.metadata = metadata or {}  # what the weights file says of itself: source, licence, hashes
+
+    @property
+    def name(self) -> str:
+        """Name of the model, such as mobilenet-075."""
+        return model_name(self.spec, self.metadata)
+
+    @property
+    def warning(self) -> str | None:
+        """What to know before relying on this model, if there is anything."""
+        return caution(self.spec, self.metadata)
 
     def __call__(self, image: NDArray[np.uint8]) -> Poses:
         """Find the poses in one image (H, W, 3), RGB; xy is in its pixels. Raises ValueError for anything else."""
@@ -63,19 +75,23 @@ def load_estimator(
 ) -> Estimator:
     """Load a model and make an `Estimator` of it.
 
-    `model` is a name (mobilenet-075 ships with posecli) or a path to converted weights. `options` are the fields of
+    `model` is a name (mobilenet-075 ships with posecli, `posecli fetch-weights` gets others), NAME@STRIDE, or a path to
+    converted weights; weights known to be of little use give a UserWarning. `options` are the fields of
     `EstimatorOptions`: stride, size, resize, dilation, decoder, single, max_poses, score_threshold, nms_radius,
     min_pose_score, min_part_score, mirror, device, backend, precision, threads. An option given here beats the preset
     (tfjs, demo-photo, demo-camera, port2018), the preset beats the defaults; None means not given.
 
     Raises WeightsError when the model cannot be had and UsageError for an option out of range.
     """
-    return make_estimator(resolve_options(preset, model=fspath(model), **options))
+    estimator = make_estimator(resolve_options(preset, model=fspath(model), **options))
+    if estimator.warning:
+        warnings.warn(estimator.warning, stacklevel=2)
+    return estimator
 
 
 def make_estimator(options: EstimatorOptions) -> Estimator:
     """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them."""
-    checkpoint = store.load(store.find(options.model))
+    checkpoint = load(find(options.model))
     backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
     return Estimator(backend, checkpoint.spec, options, checkpoint.metadata)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -50,7 +51,7 @@ class DecodeOptions:
 class EstimatorOptions(DecodeOptions):
     """Everything between an image and its poses. Raises UsageError for a value out of range."""
 
-    model: str = DEFAULT_MODEL  # a name, or a path to converted weights
+    model: str = DEFAULT_MODEL  # a name, or a path to converted weights; `resolve_options` takes NAME@STRIDE too
     preset: PresetName | None = None
     stride: int = 16
     size: int = 513  # long side (aspect) or both sides (tfjs) of the network's input, px
@@ -134,11 +135,22 @@ def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOpti
     if unknown:
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
     asked = {name: value for name, value in explicit.items() if value is not None}
+    if "model" in asked:
+        name, stride = split_model(asked["model"])
+        if stride is not None and asked.setdefault("stride", stride) != stride:
+            raise UsageError(f"--model {asked['model']} and --stride {asked['stride']} contradict each other; give one")
+        asked["model"] = name
     chosen: dict[str, Any] = {}
     if preset is not None:
         check_choice("preset", preset, PresetName)
         chosen = {"preset": preset, **PRESETS[preset]}
     return replace(EstimatorOptions(), **{**chosen, **asked})
+
+
+def split_model(model: str) -> tuple[str, int | None]:
+    """The name and the output stride of a model given as NAME@STRIDE; anything else, such as a path, stays whole."""
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)@(\d+)", model)
+    return (match[1], int(match[2])) if match else (model, None)
 
 
 def check_choice(option: str, value: str, kinds: Any) -> Any:

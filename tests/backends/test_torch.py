@@ -5,15 +5,16 @@ import torch
 from posecli.backends.torch import TorchBackend, resolve_device
 from posecli.errors import UsageError
 from posecli.networks.mobilenet import MobileNetV1
-from posecli.weights import store
+from posecli.weights.checkpoint import Checkpoint, load
+from posecli.weights.store import find
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> store.Checkpoint:
-    return store.load(store.find("mobilenet-075"))
+def checkpoint() -> Checkpoint:
+    return load(find("mobilenet-075"))
 
 
-def test_normalisation_and_sigmoid_are_inside(checkpoint: store.Checkpoint, rng: np.random.Generator) -> None:
+def test_normalisation_and_sigmoid_are_inside(checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, (2, 49, 65, 3), dtype=np.uint8)
     fields = TorchBackend(checkpoint)(images)
     network = MobileNetV1(checkpoint.spec)
@@ -26,14 +27,14 @@ def test_normalisation_and_sigmoid_are_inside(checkpoint: store.Checkpoint, rng:
     assert all(f.is_contiguous() and f.device.type == "cpu" for f in fields)
 
 
-def test_uint8_and_the_same_values_in_float_agree(checkpoint: store.Checkpoint, rng: np.random.Generator) -> None:
+def test_uint8_and_the_same_values_in_float_agree(checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, (1, 33, 33, 3), dtype=np.uint8)
     backend = TorchBackend(checkpoint)
     for exact, floating in zip(backend(images), backend(images.astype(np.float32)), strict=True):
         torch.testing.assert_close(exact, floating, atol=0, rtol=0)
 
 
-def test_threads_are_set(checkpoint: store.Checkpoint) -> None:
+def test_threads_are_set(checkpoint: Checkpoint) -> None:
     before = torch.get_num_threads()
     try:
         TorchBackend(checkpoint, threads=1)

@@ -22,7 +22,8 @@ from posecli.cli import app
 from posecli.estimate import Estimator
 from posecli.poses import Poses
 from posecli.skeleton import PARTS
-from posecli.weights import store
+from posecli.weights.checkpoint import Checkpoint, load, save
+from posecli.weights.store import find
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -393,7 +394,7 @@ def test_sizes_at_the_extremes(run: Run, tmp_path: Path) -> None:
         ("--stride 32", 2, "mobilenet-075 has no output stride 32; use --stride with one of: 8, 16"),
         ("--stride 12", 2, "--stride must be 8, 16 or 32, got 12"),
         ("--model mobilenet-057", 1, "did you mean mobilenet-0"),
-        ("--model mobilenet-100", 1, "posecli convert-weights"),
+        ("--model mobilenet-100", 1, "posecli fetch-weights mobilenet-100"),
         ("--model broken.safetensors", 1, "broken.safetensors"),
         ("--score-threshold 2", 2, "--score-threshold must lie between 0 and 1, got 2.0"),
         ("--device cuda:99", 2, "--device"),
@@ -482,8 +483,8 @@ def test_convert_weights_and_use_them(run: Run, photos: Path, shared: Path) -> N
 
 
 def test_weights_that_do_not_say_how_they_were_stored(run: Run, photos: Path) -> None:
-    bundled = store.load(store.find("mobilenet-075"))
-    store.save(Path("own.safetensors"), store.Checkpoint(bundled.spec, bundled.state_dict, {}))
+    bundled = load(find("mobilenet-075"))
+    save(Path("own.safetensors"), Checkpoint(bundled.spec, bundled.state_dict, {}))
     document = exported(run("export", photos / "b.jpg", "--model", "own.safetensors", *SMALL))
     assert document["model"]["quantization"] == "unknown"
     assert document["model"]["sha256"] == bundled.metadata["sha256"]

@@ -1,4 +1,4 @@
-"""Our network against the raw heads of the original, where height alone is dilated."""
+"""Our networks against the raw heads of the original, where height alone is dilated."""
 
 import subprocess
 import sys
@@ -8,30 +8,44 @@ import numpy as np
 import pytest
 import torch
 
-from posecli.networks.mobilenet import MobileNetV1
+from posecli.networks.build import build_network
 from posecli.weights.convert import convert
 from posecli.weights.tfjs import read_model
 
+FOLDERS = {"mobilenet": "mobilenet/{}/100", "resnet50": "resnet50/{}"}
+
 
 @pytest.mark.shared
-@pytest.mark.parametrize("model", ["float-100-s16", "float-100-s8", "quant2-100-s16"])
-def test_heads_are_those_of_the_original(shared, tmp_path, model):
-    storage, multiplier, stride = model.split("-")
-    name = f"savedmodel/posenet/mobilenet/{storage}/{multiplier}/model-stride{stride[1:]}.json"
+@pytest.mark.parametrize(
+    ("entry", "storage", "stride"),
+    [
+        ("mobilenet-float-100-s16", "float", 16),
+        ("mobilenet-float-100-s8", "float", 8),
+        ("mobilenet-quant2-100-s16", "quant2", 16),
+        ("resnet50-float-s16", "float", 16),
+        ("resnet50-float-s32", "float", 32),
+        ("resnet50-quant1-s16", "quant1", 16),
+        ("resnet50-quant2-s32", "quant2", 32),
+    ],
+)
+def test_heads_are_those_of_the_original(shared, tmp_path, entry, storage, stride):
+    architecture = entry.partition("-")[0]
+    folder = shared / "tfjs-mirror/savedmodel/posenet" / FOLDERS[architecture].format(storage)
     script = shared / "scripts/synthetic_shards.py"
-    subprocess.run([sys.executable, script, shared / "tfjs-mirror" / name, tmp_path], check=True)
+    subprocess.run([sys.executable, script, folder / f"model-stride{stride}.json", tmp_path], check=True)
     conversion = convert(read_model(tmp_path))
-    network = MobileNetV1(conversion.spec, int(stride[1:]), "height")
+    network = build_network(conversion.spec, stride, "height")
     network.load_state_dict(conversion.state_dict)
 
     image = cv2.cvtColor(cv2.imread(str(shared / "images/frisbee.jpg")), cv2.COLOR_BGR2RGB)
+    image, kind = (image[:257, :257], "crop257") if architecture == "resnet50" else (image, "513")
     with torch.inference_mode():
-        fields = network(torch.from_numpy(image.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None])
+        fields = network(network.normalise(torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]))
         fields = fields._replace(heatmaps=fields.heatmaps.sigmoid())
 
-    golden = np.load(shared / "golden/synthetic-heads-frisbee-513.npz")
+    golden = np.load(shared / f"golden/synthetic-heads-frisbee-{kind}.npz")
     for head, field in fields._asdict().items():
-        key = f"mobilenet-{model}/{head}"
+        key = f"{entry}/{head}"
         ours = field[0].permute(1, 2, 0).numpy()
         assert ours.shape == tuple(golden[f"{key}/shape"])
         expected = golden[f"{key}/value"]

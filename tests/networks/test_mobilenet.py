@@ -3,9 +3,11 @@ import torch
 
 from posecli.errors import UsageError
 from posecli.networks.fields import Fields
-from posecli.networks.mobilenet import BlockPlan, MobileNetV1, plan_blocks
+from posecli.networks.mobilenet import MobileNetV1, plan_blocks
+from posecli.networks.posenet import Plan
 from posecli.networks.spec import ModelSpec
-from posecli.weights.store import find, load
+from posecli.weights.checkpoint import load
+from posecli.weights.store import find
 
 SPECS = {multiplier: ModelSpec("mobilenet_v1", multiplier) for multiplier in (0.5, 0.75, 1.0)}
 
@@ -60,8 +62,8 @@ def test_stride_32_is_refused_where_the_network_has_none(multiplier):
         MobileNetV1(SPECS[multiplier], 32)
 
 
-PLAIN = BlockPlan(1, (1, 1))
-STRIDED = BlockPlan(2, (1, 1))
+PLAIN = Plan(1, (1, 1))
+STRIDED = Plan(2, (1, 1))
 START = [STRIDED, PLAIN, STRIDED, PLAIN, STRIDED, PLAIN]  # Conv2d_0 to block 5, the same everywhere
 
 
@@ -70,13 +72,13 @@ START = [STRIDED, PLAIN, STRIDED, PLAIN, STRIDED, PLAIN]  # Conv2d_0 to block 5,
 def test_the_plan_of_the_narrow_networks(multiplier, dilation):
     assert plan_blocks(multiplier, 16, dilation) == [*START, STRIDED, *[PLAIN] * 7]
     rate = (2, 2) if dilation == "both" else (2, 1)
-    assert plan_blocks(multiplier, 8, dilation) == [*START, PLAIN, *[BlockPlan(1, rate)] * 7]
+    assert plan_blocks(multiplier, 8, dilation) == [*START, PLAIN, *[Plan(1, rate)] * 7]
 
 
 @pytest.mark.parametrize("dilation", ["both", "height"])
 def test_the_plan_of_the_full_network(dilation):
     def rate(r):
-        return BlockPlan(1, (r, r if dilation == "both" else 1))
+        return Plan(1, (r, r if dilation == "both" else 1))
 
     assert plan_blocks(1.0, 32, dilation) == [*START, STRIDED, *[PLAIN] * 5, STRIDED, PLAIN]
     assert plan_blocks(1.0, 16, dilation) == [*START, STRIDED, *[PLAIN] * 6, rate(2)]

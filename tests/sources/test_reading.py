@@ -324,6 +324,12 @@ def test_an_address_that_gives_no_image(server: str, path: str, message: str) ->
         fetch(server + path)
 
 
+def test_offline_no_image_is_fetched(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECLI_OFFLINE", "1")
+    with pytest.raises(InputError, match=r"/a.png: POSECLI_OFFLINE forbids the network; unset it, or give the image"):
+        fetch(f"{server}/a.png")
+
+
 def test_a_trickle_has_an_end(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time that the clock is read, 25 s have passed: at the start, and after each piece."""
     clock = count(0, 25)

@@ -4,8 +4,9 @@ from hashlib import sha256
 import pytest
 import torch
 
+from posecli.weights.checkpoint import load, save
 from posecli.weights.convert import convert
-from posecli.weights.store import BUNDLED, find, load, save
+from posecli.weights.store import BUNDLED, find
 from posecli.weights.tfjs import read_model
 
 FILE_SHA256 = "2594cce2c45ec7784643e16cee5bce21aa4879e2334da571e50f0542f45549a6"

@@ -9,8 +9,10 @@ import torch
 
 from posecli.errors import ConversionError
 from posecli.weights import convert as convert_module
+from posecli.weights import heads
+from posecli.weights.checkpoint import load
 from posecli.weights.convert import MAX_CHECK_ERROR, Conversion, convert
-from posecli.weights.store import find, load
+from posecli.weights.store import find
 from posecli.weights.tfjs import read_model
 from posecli.weights.topology import find_layers
 
@@ -33,7 +35,7 @@ def test_a_named_model_gives_its_tensors_back(half, build, tmp_path, stride, fus
     assert (conversion.stride, conversion.dilation) == (stride, "height" if stride == 8 else None)
     assert conversion.quantization == "float32"
     assert conversion.check_error < MAX_CHECK_ERROR
-    assert conversion.sha256s.keys() == {file.name for file in tmp_path.iterdir()}
+    assert conversion.sha256s.keys() == conversion.blob_sha1s.keys() == {file.name for file in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -113,6 +115,18 @@ def test_the_name_of_a_first_release_says_so(half, first_release, tmp_path):
     conversion = convert(read_model(first_release(half, tmp_path)))
     assert conversion.name == "mobilenet-050-v1"
     assert conversion.account[0] == "recognised mobilenet-050-v1 in manifest.json (TF.js first-release manifest)"
+
+
+def test_files_of_google_have_the_name_that_google_gave_them(half, first_release, tmp_path, monkeypatch):
+    """The two 1.00 of the first release differ by their values alone."""
+    conversion = convert(read_model(first_release(half, tmp_path)))
+    assert conversion.official is None
+    monkeypatch.setattr(
+        convert_module,
+        "identify",
+        lambda blob_sha1s: "mobilenet-101" if set(blob_sha1s) == set(conversion.blob_sha1s.values()) else None,
+    )
+    assert conversion.official == conversion.name == "mobilenet-101"
 
 
 def test_the_files_that_were_read_are_known(model, tmp_path):
@@ -228,7 +242,7 @@ def test_weights_that_are_computed(model, tmp_path):
 
 def test_valid_padding(model, tmp_path):
     model.find("Conv2d_5_depthwise/conv")["attr"]["padding"] = {"s": "VkFMSUQ="}
-    refused(model, tmp_path, "Conv2d_5_depthwise/conv", "padding", "VALID")
+    refused(model, tmp_path, "Conv2d_5_depthwise/conv", "expected padding (1, 1), got (0, 0)")
 
 
 def test_a_depthwise_layer_where_a_full_one_belongs(model, tmp_path):
@@ -270,7 +284,7 @@ def test_heads_without_names_are_checked_before_anything_runs(model, tmp_path, r
     def run_graph(*_):
         raise AssertionError
 
-    monkeypatch.setattr(convert_module, "run_graph", run_graph)
+    monkeypatch.setattr(heads, "run_graph", run_graph)
     model.tensors[f"{head}/weights"] = np.zeros((3, 3, *model.tensors[f"{head}/weights"].shape[2:]), np.float32)
     refused(model.nameless(rng), tmp_path, "expected float32 (1, 1, 256,", "got float32 (3, 3, 256,")
 
@@ -326,6 +340,7 @@ def test_every_official_body_converts(shared):
     for path in paths:
         conversion = convert(read_model(path))
         assert conversion.check_error < MAX_CHECK_ERROR, path
+        assert conversion.official == conversion.name, path
         if path.name != "manifest.json":
             assert conversion.spec.name.endswith(path.parent.name)
             assert f"stride{conversion.stride}.json" in path.name
@@ -392,7 +407,13 @@ def test_the_first_release_at_full_width_is_dilated_in_both_directions(shared, t
 
 
 @pytest.mark.shared
-def test_a_resnet_is_refused_by_name_of_its_op(shared, tmp_path):
-    model = shared / "tfjs-mirror/savedmodel/posenet/resnet50/quant1/model-stride32.json"
-    with pytest.raises(ConversionError, match="unknown op"):
-        convert(read_model(synthesise(shared, model, tmp_path)))
+@pytest.mark.parametrize("quantize", ["float", "quant1", "quant2"])
+@pytest.mark.parametrize("stride", [16, 32])
+def test_the_official_resnets_convert(shared, tmp_path, quantize, stride):
+    model = shared / f"tfjs-mirror/savedmodel/posenet/resnet50/{quantize}/model-stride{stride}.json"
+    conversion = convert(read_model(synthesise(shared, model, tmp_path)))
+    assert conversion.name == ("resnet50" if quantize == "float" else f"resnet50-{quantize}")
+    assert (conversion.stride, conversion.dilation) == (stride, "height" if stride == 16 else None)
+    assert sum(tensor.numel() for tensor in conversion.state_dict.values()) == 23_717_107
+    assert conversion.check_error < MAX_CHECK_ERROR
+    print(f"{conversion.name} stride {stride}: largest error of the check {conversion.check_error:.1e}")

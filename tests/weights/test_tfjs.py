@@ -42,7 +42,7 @@ def test_a_graph_model_is_read_as_it_stands(model, tmp_path):
     assert set(graph.outputs) == {
         f"{head}_2/BiasAdd" for head in ("heatmap", "offset", "displacement_fwd", "displacement_bwd")
     }
-    assert set(graph.sha256s) == {file.name for file in tmp_path.iterdir()}
+    assert set(graph.sha256s) == set(graph.blob_sha1s) == {file.name for file in tmp_path.iterdir()}
     place = {node.name: i for i, node in enumerate(graph.nodes)}
     assert len(place) == len(model.nodes)
     assert all(place[name] < place[node.name] for node in graph.nodes for name in node.inputs)
@@ -56,6 +56,16 @@ def test_attributes_are_parsed_as_tfjs_reads_them(half, build, tmp_path):
     assert nodes["Conv2d_8_depthwise/out"].inputs[1:] == ("Conv2d_8_depthwise/weights", "Conv2d_8_depthwise/bias")
     assert nodes["heatmap_2/out"].attrs.fused_ops == ("BiasAdd",)
     assert nodes["sub_2"].attrs == Attrs()
+
+
+def test_a_pool_is_parsed_with_its_window(edit):
+    def add(content):
+        size = {"list": {"i": ["1", "3", "2", "1"]}}
+        node = {"name": "pool", "op": "MaxPool", "input": ["sub_2"], "attr": {"ksize": size, "strides": size}}
+        content["modelTopology"]["node"].append(node)
+
+    nodes = {node.name: node for node in read_model(edit(add)).nodes}
+    assert nodes["pool"].attrs == Attrs(strides=(3, 2), kernel=(3, 2))
 
 
 def test_the_signature_names_the_outputs(model, tmp_path):
@@ -269,6 +279,8 @@ def attr(**changes):
         (attr(padding={}), ("Conv2d_0/conv",)),
         (attr(strides={"list": {"i": ["1", "2", "2"]}}), ("Conv2d_0/conv",)),
         (attr(strides={"list": {"i": ["1", "0", "2", "1"]}}), ("Conv2d_0/conv", "strides")),
+        (attr(ksize={"list": {"i": ["1", "100000", "3", "1"]}}), ("Conv2d_0/conv", "ksize of 100000 x 3")),
+        (attr(ksize={"list": {"i": ["1", "-3", "3", "1"]}}), ("Conv2d_0/conv", "ksize")),
         (attr(dilations={"list": {"i": ["1", "many", "2", "1"]}}), ("Conv2d_0/conv",)),
         (attr(fused_ops=3), ("Conv2d_0/conv",)),
     ],

@@ -16,7 +16,7 @@ def test_nothing_outside_the_folder_is_read(tmp_path, name):
     for act in (files.claim, files.read):
         with pytest.raises(ConversionError, match="not inside its folder"):
             act(name)
-    assert files.sha256s == {}
+    assert files.sha256s == files.blob_sha1s == {}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def test_what_lies_inside_is_read_and_its_hash_kept(tmp_path, name):
     assert (files.claim(name), files.read(name)) == (3, b"abc")
     below = path.relative_to(tmp_path).as_posix()
     assert files.sha256s == {below: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
+    assert files.blob_sha1s == {below: "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f"}  # git hash-object
 
 
 @pytest.mark.parametrize("name", ["absent.bin", "a\0b", "x" * 5000, "\ud800"])
@@ -81,7 +82,7 @@ def test_a_file_that_changes_under_the_reader_is_not_believed(tmp_path, data):
     (tmp_path / "a.bin").write_bytes(data)
     with pytest.raises(ConversionError, match=r"a\.bin: it changed"):
         files.read("a.bin")
-    assert files.sha256s == {}
+    assert files.sha256s == files.blob_sha1s == {}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):

@@ -9,10 +9,10 @@ import torch
 
 from posecli.backends import Images
 from posecli.errors import UsageError
+from posecli.networks.build import build_network
 from posecli.networks.fields import Fields
-from posecli.networks.mobilenet import MobileNetV1
 from posecli.options import Dilation
-from posecli.weights.store import Checkpoint
+from posecli.weights.checkpoint import Checkpoint
 
 
 class TorchBackend:
@@ -36,7 +36,7 @@ class TorchBackend:
         self.device = str(self._device)
         if threads is not None:
             torch.set_num_threads(threads)
-        network = MobileNetV1(checkpoint.spec, stride, dilation)
+        network = build_network(checkpoint.spec, stride, dilation)
         network.load_state_dict(checkpoint.state_dict)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overloads lack it
         self._network = network.eval().requires_grad_(False).to(self._device)
@@ -45,7 +45,7 @@ class TorchBackend:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
         with torch.inference_mode(), _true_float32():
             pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)  # (B, 3, H, W), channels last
-            logits = self._network(pixels.to(torch.float32) / 127.5 - 1.0)
+            logits = self._network(self._network.normalise(pixels.to(torch.float32)))
             fields = logits._replace(heatmaps=torch.sigmoid(logits.heatmaps))
             return Fields(*(field.contiguous().cpu() for field in fields))
 

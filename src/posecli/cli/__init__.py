@@ -6,9 +6,12 @@ import typer
 
 from posecli import __version__
 from posecli.cli.annotate import annotate
-from posecli.cli.common import EXIT_CODES
+from posecli.cli.common import EXIT_CODES, paragraphs
 from posecli.cli.convert_weights import convert_weights
+from posecli.cli.doctor import doctor
 from posecli.cli.export import export
+from posecli.cli.fetch_weights import fetch_weights
+from posecli.cli.models import models_app
 
 app = typer.Typer(
     name="posecli",
@@ -20,7 +23,10 @@ app = typer.Typer(
 )
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
+app.command("fetch-weights", help=paragraphs(fetch_weights.__doc__), epilog=EXIT_CODES)(fetch_weights)
+app.add_typer(models_app, name="models")
 app.command("convert-weights", epilog=EXIT_CODES, no_args_is_help=True)(convert_weights)
+app.command(epilog=EXIT_CODES)(doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -89,6 +89,11 @@ def flag(*names: str, help: str, panel: str) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, metavar=" ")
 
 
+def paragraphs(text: str | None) -> str:
+    """A docstring of several paragraphs for Typer, which keeps the line ends of all but the first as they are."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (text or "").split("\n\n"))
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -119,7 +124,16 @@ def _shown(value: object) -> str:
 
 # Choices are plain text here: `EstimatorOptions` checks them, with one clear line that suggests the nearest.
 Model = Annotated[
-    str | None, _setting("model", "MODEL", "A model's name, or a path to converted weights.", MODEL_PANEL)
+    str | None,
+    _setting(
+        "model",
+        "MODEL",
+        "A name (posecli models lists them), NAME@STRIDE, or a path to converted weights.",
+        MODEL_PANEL,
+    ),
+]
+Fetch = Annotated[
+    bool, flag("--fetch", help="Download the model first, if it is Google's and not installed.", panel=MODEL_PANEL)
 ]
 Stride = Annotated[
     int | None, _setting("stride", "N", "Output stride: 8, 16, or 32 where the model has it.", MODEL_PANEL)
@@ -178,6 +192,7 @@ BatchSize = Annotated[
 
 def _shared(
     model: Model = None,
+    fetch: Fetch = False,
     stride: Stride = None,
     size: Size = None,
     resize: Resize = None,
@@ -218,7 +233,12 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
             if values["batch_size"] < 1:
                 raise UsageError(f"--batch-size must be at least 1, got {values['batch_size']}")
-            command(**values, options=resolve_options(**asked))
+            options = resolve_options(**asked)
+            if values.pop("fetch"):
+                from posecli.cli.fetching import ensure  # here, as the help needs none of it
+
+                ensure(options.model, quiet=values["quiet"])
+            command(**values, options=options)
 
     parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]

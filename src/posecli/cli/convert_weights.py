@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import OUTPUT_PANEL, Debug, Quiet, console, error_boundary, option
+from posecli.cli.common import OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, console, error_boundary, flag, option
 
 
 def convert_weights(
@@ -24,27 +24,32 @@ def convert_weights(
             "-o",
             "--output",
             metavar="FILE",
-            help="The .safetensors file to write; by default named after what is recognised, such as "
-            "mobilenet-050-quant2.safetensors, here.",
+            help="The .safetensors file to write; by default (unless --name is given) named after what is recognised, "
+            "such as mobilenet-050-quant2.safetensors, here.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        option(
+            "--name",
+            metavar="NAME",
+            help="Install the model under this name, for: --model NAME.",
+            panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    force: Annotated[bool, flag("--force", help="Replace the installed model of this name.", panel=RUN_PANEL)] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Convert TF.js PoseNet weights, and check the result by running both networks.
+    """Convert a TF.js PoseNet, on MobileNet or ResNet50, official, fine-tuned or re-exported.
 
-    Layers are matched by topology, so re-exports without names work; each tensor is used exactly once.
+    Layers are matched by topology, so re-exports without names work; each tensor is used exactly once, and the result
+    is checked by running both networks.
     """
     with error_boundary(debug):
-        from posecli.weights import store
-        from posecli.weights.convert import convert
-        from posecli.weights.tfjs import read_model
+        from posecli.cli import converting
 
-        conversion = convert(read_model(path))
-        target = output or Path(f"{conversion.name}.safetensors")
-        store.refuse_source(target, conversion)
-        store.save(target, store.Checkpoint.of(conversion))
+        account = converting.run(path, output, name, force=force)
         if not quiet:
-            lines = [*conversion.account, f"wrote {target}; use it with: posecli annotate DIR --model {target}"]
-            console().print("\n".join(lines), markup=False, soft_wrap=True)
+            console().print("\n".join(account), markup=False, soft_wrap=True)

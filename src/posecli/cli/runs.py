@@ -98,7 +98,7 @@ def export(
 def header(estimator: Estimator) -> Header:
     """What a JSON file says of the model and the options that found its poses."""
     spec = estimator.spec
-    model = {"name": spec.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
+    model = {"name": estimator.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
     model |= {key: estimator.metadata.get(key, "unknown") for key in ("quantization", "sha256")}
     settings = asdict(estimator.options)
     settings["device"], settings["backend"] = estimator.backend.device, estimator.backend.name
@@ -110,6 +110,8 @@ def work(
 ) -> None:
     """Run the loop over `source` with a progress bar, name each failure, sum up; raise typer.Exit for failures."""
     report, start = Report(), time.perf_counter()
+    if estimator.warning and not quiet:
+        console().print(f"[yellow]warning:[/] {escape(estimator.warning)}", soft_wrap=True)
     bar = tqdm(total=source.length, unit="image", disable=True if quiet else None, delay=1, leave=False)
 
     def on_item(item: Frame | Failure) -> None:

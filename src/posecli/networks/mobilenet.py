@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posecli.networks.fields import Fields
+from posecli.networks.posenet import Plan, PoseNet, make_heads, plan_strides
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation
-from posecli.skeleton import NUM_EDGES, NUM_PARTS
 
 # Multiplier -> width after Conv2d_0 and after each of the 13 separable blocks. 0.50 and 0.75 keep the width of
 # block 6 to the end and have no fifth stride; 1.00 widens, and strides, at block 12.
@@ -21,44 +18,17 @@ WIDTHS = {
 }
 STRIDED_BLOCKS = {0.5: (0, 2, 4, 6), 0.75: (0, 2, 4, 6), 1.0: (0, 2, 4, 6, 12)}
 
-HEADS = {  # name -> channels, in the order of Fields
-    "heatmap": NUM_PARTS,
-    "offset": 2 * NUM_PARTS,
-    "displacement_fwd": 2 * NUM_EDGES,
-    "displacement_bwd": 2 * NUM_EDGES,
-}
 
-
-class BlockPlan(NamedTuple):
-    """Stride and dilation of one block at a given output stride."""
-
-    stride: int
-    dilation: tuple[int, int]  # height, width
-
-
-def plan_blocks(multiplier: float, stride: int, dilation: Dilation) -> list[BlockPlan]:
-    """Turn the strides that come after `stride` is reached into dilation of the layers behind them.
-
-    The layer that gives up its stride keeps rate 1; those that follow use the product of the strides given up. With
-    `dilation="height"` the rate applies to the height only, as TF.js 2.2.2 runs the second-release graphs.
-    """
-    plans, reached, rate = [], 1, 1
-    for block in range(len(WIDTHS[multiplier])):
-        block_stride = 2 if block in STRIDED_BLOCKS[multiplier] else 1
-        here = (rate, 1 if dilation == "height" else rate)
-        if reached == stride:
-            plans.append(BlockPlan(1, here))
-            rate *= block_stride
-        else:
-            plans.append(BlockPlan(block_stride, here))
-            reached *= block_stride
-    return plans
+def plan_blocks(multiplier: float, stride: int, dilation: Dilation) -> list[Plan]:
+    """Stride and dilation of Conv2d_0 and of each separable block at an output stride."""
+    strides = (2 if block in STRIDED_BLOCKS[multiplier] else 1 for block in range(len(WIDTHS[multiplier])))
+    return plan_strides(strides, stride, dilation)
 
 
 class Separable(nn.Module):
     """3x3 depthwise, ReLU6, 1x1 pointwise, ReLU6."""
 
-    def __init__(self, in_width: int, out_width: int, plan: BlockPlan) -> None:
+    def __init__(self, in_width: int, out_width: int, plan: Plan) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(
             in_width, in_width, 3, plan.stride, padding=plan.dilation, dilation=plan.dilation, groups=in_width
@@ -70,8 +40,8 @@ class Separable(nn.Module):
         return F.relu6(self.pointwise(F.relu6(self.depthwise(x))))
 
 
-class MobileNetV1(nn.Module):
-    """MobileNetV1 PoseNet at one output stride. Its parameters are the same at every stride.
+class MobileNetV1(PoseNet):
+    """MobileNetV1 PoseNet at one output stride.
 
     Symmetric padding of 1 equals TensorFlow's SAME because every valid input side is odd: (side - 1) % stride == 0.
     """
@@ -86,11 +56,15 @@ class MobileNetV1(nn.Module):
         self.blocks = nn.ModuleList(
             Separable(i, o, plan) for i, o, plan in zip(widths[:-1], widths[1:], plans[1:], strict=True)
         )
-        self.heads = nn.ModuleDict({name: nn.Conv2d(widths[-1], channels, 1) for name, channels in HEADS.items()})
+        self.heads = make_heads(widths[-1])
 
-    def forward(self, x: Tensor) -> Fields:
-        """Map images (B, 3, H, W), RGB in [-1, 1], to `Fields` with heatmaps still as logits."""
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Map RGB floats (B, 3, H, W) in [0, 255] to [-1, 1]."""
+        return pixels / 127.5 - 1.0
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map images (B, 3, H, W), RGB in [-1, 1], to (B, widths[-1], h, w)."""
         x = F.relu6(self.stem(x))  # (B, widths[0], H / 2, W / 2)
         for block in self.blocks:
             x = block(x)
-        return Fields(*(self.heads[name](x) for name in HEADS))
+        return x

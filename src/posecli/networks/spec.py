@@ -7,7 +7,7 @@ from typing import Literal
 
 from posecli.errors import UsageError
 
-Architecture = Literal["mobilenet_v1"]
+Architecture = Literal["mobilenet_v1", "resnet50"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +15,33 @@ class ModelSpec:
     """An architecture with what distinguishes its variants."""
 
     architecture: Architecture
-    multiplier: float | None  # MobileNet's width: 0.5, 0.75 or 1.0
+    multiplier: float | None  # MobileNet's width: 0.5, 0.75 or 1.0; None for ResNet50
 
     @property
     def strides(self) -> tuple[int, ...]:
         """Output strides at which this network is real; 32 only where there are five strided layers."""
+        if self.architecture == "resnet50":
+            return (16, 32)
         return (8, 16, 32) if self.multiplier == 1.0 else (8, 16)
 
     @property
     def name(self) -> str:
-        """Short name, such as mobilenet-075."""
-        return f"mobilenet-{round((self.multiplier or 0) * 100):03d}"
+        """Short name, such as mobilenet-075 or resnet50."""
+        return "resnet50" if self.multiplier is None else f"mobilenet-{round(self.multiplier * 100):03d}"
 
     def check_stride(self, stride: int) -> None:
         """Raise UsageError unless the network has this output stride."""
         if stride not in self.strides:
             known = ", ".join(map(str, self.strides))
             raise UsageError(f"{self.name} has no output stride {stride}; use --stride with one of: {known}")
+
+
+SPECS = (
+    ModelSpec("mobilenet_v1", 0.5),
+    ModelSpec("mobilenet_v1", 0.75),
+    ModelSpec("mobilenet_v1", 1.0),
+    ModelSpec("resnet50", None),
+)
 
 
 def nearest_valid_side(length: float, stride: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
 
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli import __version__
+from posecli.download.bases import OFFLINE_VARIABLE, is_offline
+from posecli.download.wording import answer, reason
 from posecli.errors import InputError
 from posecli.opencv import MAX_PIXELS_VARIABLE, cv2
 from posecli.sources.containers import Container, inspect
@@ -44,18 +45,18 @@ def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
 
 
 def fetch(url: str) -> bytes:
-    """Download an image. Raises InputError where the address gives none."""
+    """Download an image. Raises InputError where the address gives none, or where the user forbids the network."""
     import requests
     import urllib3
 
+    if is_offline():
+        raise InputError(f"{url}: {OFFLINE_VARIABLE} forbids the network; unset it, or give the image as a file")
     start = monotonic()
     headers = {"User-Agent": f"posecli/{__version__}"}
     try:
         with requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as response:
             if not response.ok:
-                raise InputError(
-                    f"{url}: HTTP {response.status_code} {response.reason}; {_remedy(response.status_code)}"
-                )
+                raise InputError(f"{url}: {answer(response.status_code)}; {_remedy(response.status_code)}")
             is_text = response.headers.get("Content-Type", "").startswith("text/")
             data = bytearray()
             # Unlike iter_content, read1 returns with what there is, so that a trickle cannot outlast the deadline.
@@ -67,7 +68,8 @@ def fetch(url: str) -> bytes:
                     limit_mb = MAX_DOWNLOAD_BYTES // 1_000_000
                     raise InputError(f"{url}: larger than {limit_mb} MB; download it and give the file")
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise InputError(f"{url}: cannot be fetched ({_reason(error)}); check the address and the network") from error
+        why = reason(error, TIMEOUT_S)
+        raise InputError(f"{url}: cannot be fetched ({why}); check the address and the network") from error
     image = bytes(data)
     # Many servers call an image text, or nothing at all: its own bytes decide.
     if inspect(image) is None and (is_text or image.lstrip(_BLANK).startswith(b"<")):
@@ -82,24 +84,6 @@ def _remedy(status: int) -> str:
     if status == 429 or status >= 500:
         return "the server has trouble or too much to do: try again later"
     return "check the address"
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong in the end: requests wraps the reason several times over, with object addresses."""
-    import requests
-    import urllib3
-
-    if isinstance(error, requests.TooManyRedirects):
-        return "it redirects without end"
-    while error.__context__ is not None:
-        error = error.__context__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return f"timed out after {TIMEOUT_S:.0f} s"
-    if isinstance(error, (ConnectionError, HTTPException, urllib3.exceptions.ProtocolError)):
-        return "the connection broke off"
-    return "not a valid address" if isinstance(error, ValueError) else "the answer is damaged"
 
 
 def _read_bytes(path: Path, name: str) -> bytes:

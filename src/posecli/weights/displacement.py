@@ -21,8 +21,8 @@ Head = NDArray[np.float32]  # (h, w, channels)
 def is_forward_first(run: Callable[[NDArray[np.float32]], tuple[Head, ...]], stride: int) -> bool | None:
     """Whether the first of two displacement heads leads from parent to child; None where the photo does not tell.
 
-    `run` maps an image (1, H, W, 3) in [-1, 1] to heatmaps as logits and the two displacement heads. Where a parent is
-    seen, parent -> child must lead to a cell where the child is seen, and child -> parent the other way round.
+    `run` maps an image (1, H, W, 3), RGB in [0, 255], to heatmaps as logits and the two displacement heads. Where a
+    parent is seen, parent -> child must lead to a cell where the child is seen; child -> parent the other way round.
     """
     heatmaps, first, second = run(_photo(stride))
     seen = heatmaps >= 0  # (h, w, 17): a score of at least one half
@@ -47,7 +47,7 @@ def _arrivals(seen: NDArray[np.bool_], displacement: Head, edges: Sequence[tuple
 
 
 def _photo(stride: int) -> NDArray[np.float32]:
-    """The packaged photo at a size that is valid for the stride, (1, H, W, 3) RGB in [-1, 1]."""
+    """The packaged photo at a size that is valid for the stride, (1, H, W, 3) RGB in [0, 255]."""
     from posecli.opencv import cv2  # here, because only a model without names needs it
 
     data = np.frombuffer((files("posecli") / "assets" / "example.jpg").read_bytes(), np.uint8)
@@ -55,4 +55,4 @@ def _photo(stride: int) -> NDArray[np.float32]:
     assert image is not None
     height, width = (nearest_valid_side(side * LONG_SIDE / max(image.shape), stride) for side in image.shape[:2])
     resized = cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_BGR2RGB)
-    return (resized.astype(np.float32) / 127.5 - 1.0)[None]
+    return resized.astype(np.float32)[None]

@@ -40,7 +40,17 @@ def read_first_release(source: Path, manifest: Mapping[str, Any], files: ModelFo
     filenames = {name: _claim(source, name, manifest[name], shape, files) for name, shape in shapes.items()}
     tensors = {name: _read_variable(files, filenames[name], shape) for name, shape in shapes.items()}
     outputs = {f"{ROOT}/{head}": f"{ROOT}/{head}/BiasAdd" for head in HEADS}
-    return Graph(nodes, tensors, outputs, source, "first-release manifest", "float32", files.sha256s, unused)
+    return Graph(
+        nodes,
+        tensors,
+        outputs,
+        source,
+        "first-release manifest",
+        "float32",
+        files.sha256s,
+        files.blob_sha1s,
+        unused,
+    )
 
 
 def _claim(source: Path, name: str, entry: Any, shape: tuple[int, ...], files: ModelFolder) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posecli.errors import ConversionError
+from posecli.weights.catalog import Quantization
 
 Padding = Literal["SAME", "VALID"]
-Quantization = Literal["float32", "uint16", "uint8"]  # how the file stores its weights
 Kind = Literal["graph-model", "first-release manifest"]
+
+MAX_PADDING = 64  # px a side; the official graphs pad by 3, and a hostile one must not exhaust memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Attrs:
     dilations: tuple[int, int] = (1, 1)  # height, width: entries 1 and 2, so [r, r, 1, 1] gives (r, 1)
     padding: Padding = "VALID"
     fused_ops: tuple[str, ...] = ()  # of a fused convolution, in order: BiasAdd, then an activation
+    kernel: tuple[int, int] = (1, 1)  # of a pool: height, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Graph:
     kind: Kind
     quantization: Quantization
     sha256s: Mapping[str, str]  # path below the folder of `source` -> SHA-256, of it and everything it names
+    blob_sha1s: Mapping[str, str]  # the same paths -> SHA-1 as git has it of a blob
     unused: tuple[str, ...] = ()  # variables known to play no part in pose estimation, left out of `tensors`
 
     def node(self, op: str) -> Node:
@@ -87,13 +92,48 @@ def _run_node(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> Tensor:
 
 def _conv2d(attrs: Attrs, x: Tensor, weights: Tensor, groups: int = 1) -> Tensor:
     """Convolve (B, h, w, in) with (kh, kw, in / groups, out)."""
-    if attrs.padding == "SAME":
-        top, bottom = _same_padding(x.shape[1], weights.shape[0], attrs.strides[0], attrs.dilations[0])
-        left, right = _same_padding(x.shape[2], weights.shape[1], attrs.strides[1], attrs.dilations[1])
-        x = F.pad(x, (0, 0, left, right, top, bottom))
+    x = _pad_as_asked(attrs, x, (weights.shape[0], weights.shape[1]), 0.0)
     kernel = weights.permute(3, 2, 0, 1)  # (out, in / groups, kh, kw)
     y = F.conv2d(x.permute(0, 3, 1, 2), kernel, None, attrs.strides, 0, attrs.dilations, groups)
     return y.permute(0, 2, 3, 1)
+
+
+def _max_pool(attrs: Attrs, x: Tensor) -> Tensor:
+    """The largest value of each window of (B, h, w, channels); what padding adds is never the largest."""
+    x = _pad_as_asked(attrs, x, attrs.kernel, -math.inf)
+    return F.max_pool2d(x.permute(0, 3, 1, 2), attrs.kernel, attrs.strides).permute(0, 2, 3, 1)
+
+
+def _pad(_: Attrs, x: Tensor, paddings: Tensor) -> Tensor:
+    """Zeros around (B, h, w, channels); paddings (4, 2): before and after each of its sides."""
+    (batch, height, width, channels) = read_paddings(paddings.numpy())
+    if any((*batch, *channels)):
+        raise ValueError(f"paddings of {batch} images and {channels} channels")
+    return _pad_pixels(x, height, width, 0.0)
+
+
+def read_paddings(paddings: NDArray[Any]) -> list[tuple[int, int]]:
+    """Before and after each of four sides. Raises ValueError for what cannot be paddings."""
+    if paddings.shape != (4, 2) or paddings.dtype != np.int32:
+        raise ValueError(f"paddings of {paddings.dtype} {paddings.shape}, expected int32 (4, 2)")
+    return [(before, after) for before, after in paddings.tolist()]
+
+
+def _pad_as_asked(attrs: Attrs, x: Tensor, kernel: tuple[int, int], value: float) -> Tensor:
+    """What `attrs.padding` puts around (B, h, w, channels) before a window of this kernel moves over it."""
+    if attrs.padding == "VALID":
+        return x
+    height = _same_padding(x.shape[1], kernel[0], attrs.strides[0], attrs.dilations[0])
+    width = _same_padding(x.shape[2], kernel[1], attrs.strides[1], attrs.dilations[1])
+    return _pad_pixels(x, height, width, value)
+
+
+def _pad_pixels(x: Tensor, height: tuple[int, int], width: tuple[int, int], value: float) -> Tensor:
+    """Pixels of one value before and after the height and the width of (B, h, w, channels)."""
+    for pixels in (*height, *width):
+        if not 0 <= pixels <= MAX_PADDING:
+            raise ValueError(f"padding of {pixels} px, expected 0 to {MAX_PADDING}")
+    return F.pad(x, (0, 0, *width, *height), value=value)
 
 
 def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -151,4 +191,6 @@ OPS: Mapping[str, Callable[..., Tensor]] = {  # op -> function of the node's att
     "Add": _add,
     "AddV2": _add,
     "Identity": _identity,
+    "Pad": _pad,
+    "MaxPool": _max_pool,
 }

@@ -1,197 +1,206 @@
-"""Converted weights as safetensors files: written whole or not at all, checked in full when read, found by name."""
+"""The models of this user: the folder they lie in, how a name becomes a file, and who may change them when.
+
+    HOME/models/NAME.safetensors    whole, checked models; nothing else is ever put there
+    HOME/downloads/NAME/            what a fetch has so far: verified files, and parts to be resumed
+    HOME/locks/NAME.lock            held by the process that changes NAME; the system drops it when that process dies
+
+HOME is the user's data folder, not the cache folder, which systems clean up by themselves; POSECLI_HOME overrides it.
+Nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import sha256
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
-from torch import Tensor
-
-from posecli.errors import UsageError, WeightsError
-from posecli.files import write_whole
-from posecli.networks.mobilenet import WIDTHS, MobileNetV1
-from posecli.networks.spec import ModelSpec
+from posecli.errors import OutputError, UsageError, WeightsError
+from posecli.files import cannot_write
 from posecli.options import did_you_mean
-from posecli.weights.convert import MAX_CHECK_ERROR, Conversion
-from posecli.weights.untrusted import listing, short
+from posecli.weights.catalog import MODELS
 
-FORMAT = "posecli/1"
+HOME_VARIABLE = "POSECLI_HOME"
 SUFFIX = ".safetensors"
 BUNDLED = ("mobilenet-075",)  # models that are part of the package
-CONVERTIBLE = ("mobilenet-050", "mobilenet-100")  # models that are known, for their users to convert
-GET_AGAIN = "download or convert it again"
+MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; that of ResNet50 has about 20,000
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # of an installed model; lower case, as some file systems know no other
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The weights of a network with what is known of them."""
+def home() -> Path:
+    """The folder of everything that posecli keeps for this user; it need not exist yet."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_path  # here, as the command line's help needs none of it
 
-    spec: ModelSpec
-    state_dict: Mapping[str, Tensor]  # float32
-    metadata: Mapping[str, str]  # what the file says beside its tensors: source, licence, hashes, check error
-
-    @classmethod
-    def of(cls, conversion: Conversion, **further: str) -> Checkpoint:
-        """What a conversion made; `further` metadata, such as licence, adds to its own."""
-        metadata = {
-            "source": conversion.source.name,
-            "source_kind": conversion.kind,
-            "source_sha256": json.dumps(conversion.sha256s, sort_keys=True),
-            "quantization": conversion.quantization,
-            "check_error": f"below {MAX_CHECK_ERROR:.0e}",  # the figure itself depends on the machine
-            **further,
-        }
-        return cls(conversion.spec, conversion.state_dict, MappingProxyType(metadata))
+    return user_data_path("posecli", appauthor=False)
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the same checkpoint gives the same bytes.
-
-    Raises UsageError for a name that `--model` could take for something else, OutputError where it cannot be written.
-    """
-    if path.suffix.lower() != SUFFIX:
-        raise UsageError(
-            f"{path}: weights are written to a file whose name ends in {SUFFIX}; choose such a name with -o"
-        )
-    write_whole(path, _to_bytes(checkpoint), sync=True)
+def models_folder() -> Path:
+    """The folder of the installed models: copy it to use them on another machine."""
+    return home() / "models"
 
 
-def refuse_source(path: Path, conversion: Conversion) -> None:
-    """Raise UsageError where writing to `path` would replace a file of the model that was converted."""
-    for file in conversion.files:
-        with suppress(OSError):  # mostly because there is nothing at `path` yet
-            if path.samefile(file):
-                raise UsageError(f"{path}: a file of the model that is converted; choose another name with -o")
+def downloads_folder(name: str) -> Path:
+    """Where a fetch of the model keeps what it has; on the file system of the models, so that a rename is enough."""
+    return home() / "downloads" / name
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises WeightsError for whatever is not one of ours, whole and unchanged."""
-    _check_kind(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            spec = _read_spec(path, metadata)
-            shapes = _shapes(spec)
-            _check_names(path, set(file.keys()), set(shapes))
-            for name, shape in shapes.items():
-                stored = file.get_slice(name)
-                got = (stored.get_dtype(), tuple(stored.get_shape()))
-                if got != ("F32", shape):
-                    raise WeightsError(f"{path}: {name}: expected F32 {shape}, got {got[0]} {got[1]}; {GET_AGAIN}")
-            # A copy: the file may change or go while the network lives.
-            state_dict = {name: file.get_tensor(name).clone() for name in shapes}
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); {GET_AGAIN}") from error
-    if metadata.get("sha256") != _digest(state_dict):
-        raise WeightsError(f"{path}: damaged: its values are not those that were written; {GET_AGAIN}")
-    if bad := [name for name, tensor in state_dict.items() if not tensor.isfinite().all()]:
-        raise WeightsError(f"{path}: values that are not finite in {', '.join(bad)}; {GET_AGAIN}")
-    return Checkpoint(spec, state_dict, MappingProxyType(metadata))
+def installed() -> dict[str, Path]:
+    """The files of all installed models by name, whole or not."""
+    found = sorted(models_folder().glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    return {path.stem: path for path in found if NAME.fullmatch(path.stem) and path.is_file()}
+
+
+def bundled_path(name: str = BUNDLED[0]) -> Path:
+    """The file of a model that is part of the package."""
+    return Path(str(files("posecli.weights") / "bundled" / f"{name}{SUFFIX}"))
 
 
 def find(name_or_path: str) -> Path:
-    """The weights file of a model, given as a bundled model's name or as a path.
+    """The weights file of a model, given by name or as a path: one installed, one bundled, or what lies at the path.
 
-    Raises WeightsError for a path where nothing is, and for a name of no bundled model.
+    Raises WeightsError where there is none; the message says how to get it.
     """
+    if (path := installed().get(name_or_path)) is not None:
+        return path
     if name_or_path in BUNDLED:
-        return Path(str(files("posecli.weights") / "bundled" / f"{name_or_path}{SUFFIX}"))
+        return bundled_path(name_or_path)
     path = Path(name_or_path)
-    if _exists(path):
+    if path_exists(path):
         return path
     if path.suffix in (SUFFIX, ".json") or "/" in name_or_path or "\\" in name_or_path:
         raise WeightsError(f"{path}: no such weights file")
-    if name_or_path in CONVERTIBLE:
+    if name_or_path in MODELS:
         raise WeightsError(
-            f"no weights for {name_or_path}; convert a downloaded TF.js model with: posecli convert-weights PATH, "
-            "then use --model FILE"
+            f"no weights for {name_or_path}; run: posecli fetch-weights {name_or_path} (--fetch does it at once)"
         )
-    hint = did_you_mean(name_or_path, (*BUNDLED, *CONVERTIBLE))
-    raise WeightsError(f"no model {name_or_path!r}{hint}; give {', '.join(BUNDLED)} or the path of converted weights")
+    hint = did_you_mean(name_or_path, known_names())
+    raise WeightsError(f"no model {name_or_path!r}{hint}; see: posecli models, or give the path of converted weights")
 
 
-def _exists(path: Path) -> bool:
+def known_names() -> list[str]:
+    """Every name that `find` could take: the official models and the user's own."""
+    return list(dict.fromkeys([*MODELS, *installed()]))
+
+
+def check_name(name: str) -> str:
+    """Give back a name for a model of the user's own; raise UsageError for one that cannot be used."""
+    if not NAME.fullmatch(name) or name.endswith((SUFFIX, ".json")):
+        raise UsageError(f"{name!r} is no name for a model: give up to 64 of a-z, 0-9, dots, - and _, such as my-model")
+    return name
+
+
+def remove(name: str) -> int:
+    """Delete an installed model, and what a fetch of it has left behind. The bytes freed.
+
+    Raises UsageError where no such model is installed, OutputError where it cannot be deleted.
+    """
+    path = installed().get(name)
+    if path is None and name in BUNDLED:
+        raise UsageError(f"{name} is part of posecli itself and cannot be removed")
+    if path is None and not downloads_folder(name).is_dir():
+        hint = did_you_mean(name, installed())
+        raise UsageError(f"no model {name!r} is installed{hint}; see: posecli models")
+    with lock(name):
+        try:
+            freed = 0 if path is None else path.stat().st_size
+            if path is not None:
+                path.unlink()
+            left = [file for file in downloads_folder(name).rglob("*") if file.is_file()]
+            freed += sum(file.stat().st_size for file in left)
+            clear_downloads(name)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+    return freed
+
+
+def put(name: str, staged: Path) -> Path:
+    """Make a whole file, written on the same file system, the model of this name: in one step.
+
+    Raises OutputError where it cannot be put there; then what was there before stays.
+    """
+    target = models_folder() / f"{name}{SUFFIX}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return target
+
+
+def clear_downloads(name: str) -> None:
+    """Throw away what a fetch of the model has so far; what cannot be deleted stays, and does no harm."""
+    shutil.rmtree(downloads_folder(name), ignore_errors=True)
+
+
+@contextmanager
+def lock(name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep other processes from changing the model of this name; `on_wait` is called once if one is at it.
+
+    The system itself drops the lock of a process that dies. Raises OutputError where there can be no lock.
+    """
+    from filelock import FileLock, Timeout
+
+    path = home() / "locks" / f"{name}.lock"
+    held = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            held.acquire()
+    except NotImplementedError as error:
+        raise OutputError(f"{path}: no locks on this file system; set {HOME_VARIABLE} to another") from error
+    except OSError as error:
+        with naming_the_variable():
+            raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """What a weights file says of itself, its tensors unread. Raises WeightsError where that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, MAX_HEADER_BYTES)))
+            metadata = header["__metadata__"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error}); {mend(path)}") from error
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise WeightsError(f"{path}: not weights of posecli; {mend(path)}")
+    return MappingProxyType(metadata)
+
+
+def mend(path: Path) -> str:
+    """How to get a weights file again that turned out to be damaged."""
+    if path.parent == models_folder() and path.stem in MODELS:
+        return f"mend it with: posecli fetch-weights {path.stem} --force"
+    return "download or convert it again"
+
+
+def path_exists(path: Path) -> bool:
+    """Whether something is there. Raises WeightsError where that cannot be known."""
     try:
         return path.exists()
     except OSError as error:  # a folder that we may not enter, a name too long
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); give another path with --model") from error
 
 
-def _check_kind(path: Path) -> None:
-    """Raise WeightsError for a path that cannot be a weights file."""
-    if not _exists(path):
-        raise WeightsError(f"{path}: no such weights file")
-    if _is_tfjs_model(path):
-        raise WeightsError(f"{path}: a TF.js model; convert it first: posecli convert-weights {path}")
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "not a file"
-        raise WeightsError(f"{path}: {what}; --model takes a {SUFFIX} file, as posecli convert-weights writes it")
-
-
-def _is_tfjs_model(path: Path) -> bool:
-    """Whether a path looks like what `posecli convert-weights` takes."""
-    if path.is_dir():
-        return any(path.glob("model*.json")) or (path / "manifest.json").is_file()
-    return path.suffix.lower() == ".json"
-
-
-def _to_bytes(checkpoint: Checkpoint) -> bytes:
-    """A safetensors file with the fields of its header in order, which the library leaves to chance."""
-    metadata = {
-        **checkpoint.metadata,
-        "format": FORMAT,
-        "architecture": checkpoint.spec.architecture,
-        "multiplier": _multiplier_text(checkpoint.spec.multiplier),
-        "sha256": _digest(checkpoint.state_dict),
-    }
-    data = to_safetensors(dict(checkpoint.state_dict), metadata)
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # the tensors behind it stay aligned
-    return len(header).to_bytes(8, "little") + header + data[end:]
-
-
-def _digest(state_dict: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names and values of all tensors, in order of their names."""
-    digest = sha256()
-    for name in sorted(state_dict):
-        digest.update(name.encode())
-        digest.update(state_dict[name].contiguous().numpy().astype("<f4").tobytes())
-    return digest.hexdigest()
-
-
-def _multiplier_text(multiplier: float | None) -> str:
-    return f"{multiplier:.2f}"
-
-
-def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
-    if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path}: not weights of posecli; make them with: posecli convert-weights PATH")
-    for multiplier in WIDTHS:
-        spec = ModelSpec("mobilenet_v1", multiplier)
-        if metadata.get("architecture") == spec.architecture and metadata.get("multiplier") == _multiplier_text(
-            multiplier
-        ):
-            return spec
-    claims = (f"{key} {short(repr(metadata.get(key)))}" for key in ("architecture", "multiplier"))
-    raise WeightsError(f"{path}: weights of an unknown network, {', '.join(claims)}; update posecli, or {GET_AGAIN}")
-
-
-def _shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):  # shapes only, no memory
-        return {name: tuple(tensor.shape) for name, tensor in MobileNetV1(spec).state_dict().items()}
-
-
-def _check_names(path: Path, found: set[str], expected: set[str]) -> None:
-    for what, names in (("missing", expected - found), ("unknown", found - expected)):
-        if names:
-            raise WeightsError(f"{path}: {what} tensors: {listing(sorted(names))}; {GET_AGAIN}")
+@contextmanager
+def naming_the_variable() -> Iterator[None]:
+    """Have what cannot be written inside the home folder say which variable moves that elsewhere."""
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(f"{error} with {HOME_VARIABLE}") from error

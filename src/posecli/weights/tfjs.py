@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli.errors import ConversionError, MissingPathError
+from posecli.weights.catalog import Quantization
 from posecli.weights.first_release import read_first_release
-from posecli.weights.graph import Attrs, Graph, Node, Padding, Quantization
+from posecli.weights.graph import Attrs, Graph, Node, Padding
 from posecli.weights.untrusted import MAX_BYTES, ModelFolder, get, get_shape, listing, parse_json, short
 
 # How TF.js names what it stores, always little-endian.
@@ -77,7 +78,7 @@ def _read_graph_model(source: Path, model: Mapping[str, Any], files: ModelFolder
     stored = {entry.stored.name for group in groups for entry in group.entries}
     quantization: Quantization = "uint8" if "uint8" in stored else "uint16" if "uint16" in stored else "float32"
     outputs = _read_outputs(source, model, nodes)
-    return Graph(nodes, tensors, outputs, source, "graph-model", quantization, files.sha256s)
+    return Graph(nodes, tensors, outputs, source, "graph-model", quantization, files.sha256s, files.blob_sha1s)
 
 
 def _read_node(source: Path, entry: Any) -> Node:
@@ -101,7 +102,8 @@ def _read_attrs(attr: Mapping[str, Any]) -> Attrs:
     if padding not in PADDINGS:
         raise ValueError(f"padding {padding}, expected {' or '.join(PADDINGS)}")
     fused_ops = tuple(map(_decode, attr["fused_ops"]["list"].get("s", []))) if "fused_ops" in attr else ()
-    return Attrs(_pair(attr, "strides"), _pair(attr, "dilations"), cast(Padding, padding), fused_ops)
+    kernel, strides, dilations = (_pair(attr, key) for key in ("ksize", "strides", "dilations"))
+    return Attrs(strides, dilations, cast(Padding, padding), fused_ops, kernel)
 
 
 def _pair(attr: Mapping[str, Any], key: str) -> tuple[int, int]:

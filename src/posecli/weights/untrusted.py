@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path, PureWindowsPath
 from stat import S_ISREG
 from typing import Any, TypeVar
@@ -23,12 +23,13 @@ T = TypeVar("T")
 class ModelFolder:
     """A folder whose model is not trusted: claim every file that the model names, then read them.
 
-    `sha256s` records what has been read, by path below the folder with forward slashes.
+    `sha256s` and `blob_sha1s` record what has been read, by path below the folder with forward slashes.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sha256s: dict[str, str] = {}
+        self.blob_sha1s: dict[str, str] = {}  # as git names files, which is how the official ones are known
         self._claimed: dict[Path, int] = {}  # bytes
 
     def claim(self, name: str) -> int:
@@ -65,7 +66,11 @@ class ModelFolder:
             raise ConversionError(f"{path}: cannot be read ({error.strerror})") from error
         if len(data) != size:
             raise ConversionError(f"{path}: it changed while the model was read; try again")
-        self.sha256s[path.relative_to(self.folder).as_posix()] = sha256(data).hexdigest()
+        below = path.relative_to(self.folder).as_posix()
+        self.sha256s[below] = sha256(data).hexdigest()
+        blob = sha1(b"blob %d\0" % len(data), usedforsecurity=False)
+        blob.update(data)
+        self.blob_sha1s[below] = blob.hexdigest()
         return data
 
     def _inside(self, name: str) -> Path:

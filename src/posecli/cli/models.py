@@ -1,0 +1,268 @@
+"""`posecli models`: what there is, what is installed, where it lies, and how to be rid of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from posecli.cli.common import EXIT_CODES, OUTPUT_PANEL, Debug, console, error_boundary, option
+from posecli.errors import UsageError, WeightsError
+from posecli.files import write_whole
+from posecli.options import DEFAULT_MODEL, did_you_mean, split_model
+
+PIPED_WIDTH = 160  # columns where nobody looks: each model on one line, for grep
+ANY_WIDTH = 1000  # columns, more than a table takes
+UNKNOWN = "-"
+
+models_app = typer.Typer(
+    help="Show all models with their size, cost and accuracy, and which are installed.",
+    epilog=EXIT_CODES,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Installed models.", show_default=False)]
+
+
+@models_app.callback()
+def models(
+    context: typer.Context,
+    json_file: Annotated[
+        str | None,
+        option("--json", metavar="FILE", help="Write the table as JSON instead; - is stdout.", panel=OUTPUT_PANEL),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Show all models with their size, cost and accuracy, and which are installed.
+
+    For example: posecli models path mobilenet-075
+    """
+    with error_boundary(debug):
+        if context.invoked_subcommand is not None:
+            if json_file is not None:
+                raise UsageError(f"--json goes with posecli models alone, not with {context.invoked_subcommand}")
+            return
+        rows = [*official_rows(), *own_rows()]
+        if json_file is None:
+            print_table(models_table(rows))
+        else:
+            write_json(json_file, rows)
+
+
+@models_app.command("path", epilog=EXIT_CODES, no_args_is_help=True)
+def path_command(name: Name, debug: Debug = False) -> None:
+    """Print where a model's file lies."""
+    with error_boundary(debug):
+        typer.echo(str(model_path(name)))
+
+
+@models_app.command("rm", epilog=EXIT_CODES, no_args_is_help=True)
+def rm_command(names: Names, debug: Debug = False) -> None:
+    """Remove installed models."""
+    with error_boundary(debug):
+        from posecli.weights import store
+
+        for name in dict.fromkeys(split_model(name)[0] for name in names):
+            freed = store.remove(name)
+            console().print(f"removed {name}: {megabytes(freed)} freed", soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What the table says of a model. None and () stand for what is not known."""
+
+    name: str
+    installed: Literal["bundled", "yes", "no"]
+    path: str | None  # of the file that `--model` would use
+    download_bytes: int | None  # None for the user's own
+    parameters: int | None
+    strides: tuple[int, ...]
+    gflops: float | None  # at 513 x 513, stride 16
+    ap: float | None  # in percent
+    note: str
+    default: bool = False
+    recommended: bool = False
+
+    @property
+    def remarks(self) -> str:
+        """The note, with what posecli makes of the model."""
+        marks = [word for word in ("default", "recommended") if getattr(self, word)]
+        return "; ".join([*marks, *([self.note] if self.note else [])])
+
+
+def official_rows() -> list[ModelRow]:
+    """Google's models, in the order of the catalogue."""
+    from posecli.weights import catalog, store
+
+    here = store.installed()
+    bundled = {name: store.bundled_path(name) for name in store.BUNDLED}
+    return [
+        ModelRow(
+            name=model.name,
+            installed="yes" if model.name in here else "bundled" if model.name in bundled else "no",
+            path=str(path) if (path := here.get(model.name, bundled.get(model.name))) else None,
+            download_bytes=model.download_bytes,
+            parameters=model.parameters,
+            strides=model.strides,
+            gflops=model.gflops,
+            ap=model.ap,
+            note=model.note,
+            default=model.name == DEFAULT_MODEL,
+            recommended=model.name == catalog.RECOMMENDED,
+        )
+        for model in catalog.MODELS.values()
+    ]
+
+
+def own_rows() -> list[ModelRow]:
+    """Models that the user has put in beside Google's, in order of their names."""
+    from posecli.weights import catalog, store
+
+    return [_own_row(name, path) for name, path in sorted(store.installed().items()) if name not in catalog.MODELS]
+
+
+def _own_row(name: str, path: Path) -> ModelRow:
+    from posecli.networks.spec import SPECS
+    from posecli.weights import catalog, store
+
+    try:
+        metadata: Mapping[str, str] = store.read_metadata(path)
+        stored = metadata.get("quantization", "")
+        note = f"your own, {stored}" if stored in get_args(catalog.Quantization) else "your own"
+    except WeightsError:
+        metadata, note = {}, "your own; cannot be read"
+    claimed = (metadata.get("architecture"), metadata.get("multiplier"))
+    spec = next((spec for spec in SPECS if (spec.architecture, _multiplier_text(spec.multiplier)) == claimed), None)
+    return ModelRow(
+        name=name,
+        installed="yes",
+        path=str(path),
+        download_bytes=None,
+        parameters=catalog.COSTS[spec.name].parameters if spec else None,
+        strides=spec.strides if spec else (),
+        gflops=catalog.COSTS[spec.name].gflops if spec else None,
+        ap=None,
+        note=note,
+        default=name == DEFAULT_MODEL,
+    )
+
+
+def _multiplier_text(multiplier: float | None) -> str:
+    """As a weights file has it."""
+    return "none" if multiplier is None else f"{multiplier:.2f}"
+
+
+def model_path(name: str) -> Path:
+    """The file of an installed or bundled model, given as NAME or NAME@STRIDE.
+
+    Raises WeightsError, with the command that fetches it, where it is not installed, and UsageError where there is no
+    such model or the model has no such stride.
+    """
+    from posecli.weights import catalog, store
+
+    name, stride = split_model(name)
+    if stride is not None and name in catalog.MODELS:
+        catalog.MODELS[name].spec.check_stride(stride)
+    if (path := store.installed().get(name)) is not None:
+        return path
+    if name in store.BUNDLED:
+        return store.bundled_path(name)
+    if name in catalog.MODELS:
+        raise WeightsError(f"{name} is not installed; run: posecli fetch-weights {name}")
+    raise UsageError(f"no model {name!r}{did_you_mean(name, store.known_names())}; list them with: posecli models")
+
+
+def write_json(file: str, rows: Sequence[ModelRow]) -> None:
+    """Write the rows as a JSON document to a file, or to standard output (`-`)."""
+    from posecli.weights.catalog import MEASURED_ON
+
+    document = {"ap_measured_on": MEASURED_ON, "models": [asdict(row) for row in rows]}
+    text = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    if file == "-":
+        typer.echo(text, nl=False)
+    else:
+        write_whole(Path(file), text.encode())
+
+
+def models_table(rows: Sequence[ModelRow]) -> ModelsTable:
+    """The rows for people, as wide as there is room; print it with `print_table`."""
+    return ModelsTable(tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsTable:
+    """A table that rich can print: remarks stand in a column where that fits, else below."""
+
+    rows: tuple[ModelRow, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What rich calls."""
+        wide = _table(self.rows, remarks=True)
+        if Measurement.get(console, options.update_width(ANY_WIDTH), wide).maximum <= options.max_width:
+            yield wide
+        else:
+            yield _table(self.rows, remarks=False)
+            yield ""
+            for row in self.rows:
+                if row.remarks:
+                    yield Text.assemble((row.name, _style(row)), f": {row.remarks}")
+        yield ""
+        yield from _legend()
+
+
+def print_table(table: ModelsTable) -> None:
+    """Print to standard output."""
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out = Console(highlight=False, width=PIPED_WIDTH)
+    out.print(table)
+
+
+def _table(rows: Sequence[ModelRow], *, remarks: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("Model", overflow="fold")
+    table.add_column("Installed")
+    for heading in ("Download", "Params", "Strides", "GFLOP", "AP"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if remarks:
+        table.add_column("Note")
+    for row in rows:
+        cells: list[str | Text] = [
+            Text(row.name, _style(row)),
+            Text(row.installed, "dim" if row.installed == "no" else "green"),
+            UNKNOWN if row.download_bytes is None else megabytes(row.download_bytes),
+            UNKNOWN if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
+            ", ".join(map(str, row.strides)) or UNKNOWN,
+            UNKNOWN if row.gflops is None else f"{row.gflops:.1f}",
+            UNKNOWN if row.ap is None else f"{row.ap:.1f}",
+        ]
+        table.add_row(*cells, *([Text(row.remarks)] if remarks else []))
+    return table
+
+
+def _style(row: ModelRow) -> str:
+    return "bold" if row.default or row.recommended else ""
+
+
+def _legend() -> Iterator[Text]:
+    from posecli.weights.catalog import MEASURED_ON
+
+    yield Text("GFLOP: 10^9 operations for an image of 513 x 513 at stride 16.", "dim")
+    yield Text(f"AP: {MEASURED_ON}; a dash where not measured.", "dim")
+
+
+def megabytes(size: int) -> str:
+    """A size in MB, of 1,000,000 bytes as disks and networks count."""
+    return f"{size / 1e6:.1f} MB"
