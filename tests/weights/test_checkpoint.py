@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,6 +246,20 @@ def spoiled(path, half, spec=None, **tensors):
     metadata = {"format": "posecli/1", "architecture": "mobilenet_v1", "multiplier": "0.50"}
     save_file(changed, path, {**metadata, "sha256": checkpoint_module._digest(half), **(spec or {})})
     return path
+
+
+def test_no_code_in_a_file_is_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "sprung",)
+
+    path = tmp_path / "weights.safetensors"
+    for data in (pickle.dumps(Trap()), b"\x80\x02" + pickle.dumps(Trap(), 2)):
+        path.write_bytes(data)
+        refused(path)
+    torch.save({"trap": Trap()}, path)
+    refused(path)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_tensors_missing_or_unknown(half, path):

@@ -36,8 +36,9 @@ class TorchBackend:
         self.device = str(self._device)
         if threads is not None:
             torch.set_num_threads(threads)
-        network = build_network(checkpoint.spec, stride, dilation)
-        network.load_state_dict(checkpoint.state_dict)
+        with torch.device("meta"):  # the checkpoint's tensors become its own; no values are made up to be replaced
+            network = build_network(checkpoint.spec, stride, dilation)
+        network.load_state_dict(checkpoint.state_dict, assign=True)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overloads lack it
         self._network = network.eval().requires_grad_(False).to(self._device)
 
