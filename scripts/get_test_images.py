@@ -4,26 +4,29 @@
     python scripts/get_test_images.py
 
 They come from Google's server, or from a mirror of it (--base-url), into the folder `images`. What is there already and
-whole is kept. An address is http(s)://, file:// or a plain folder that has assets/posenet/ in it.
+whole is kept; what is broken is replaced once a whole picture has come. An address is http(s)://, file:// or a plain
+folder that has assets/posenet/ in it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from posecli.cli.common import say_error
-from posecli.download import RemoteFile, download
+from posecli.download import RemoteFile, check_bases, download
 from posecli.errors import DownloadError, PosecliError
 from posecli.files import cannot_write
 from posecli.sources.containers import inspect
 from posecli.weights.catalog import BASE_URL
 
 REMOTE_FOLDER = "assets/posenet"
+MOST_BYTES = 20_000_000  # of a photo; the largest has under a million
 PHOTOS = (
     "frisbee.jpg",
     "frisbee_2.jpg",
@@ -73,34 +76,56 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def get_photos(folder: Path, bases: Sequence[str], jobs: int) -> None:
-    """Download what is missing or broken. Raises DownloadError for a photo that cannot be had, or not as a picture."""
+    """Download what is missing or broken. Raises DownloadError for a photo that cannot be had, or not as a picture.
+
+    Nothing in the folder is touched until there is a whole picture to take its place; what has come by the time that
+    another photo fails is kept. Any number of runs may work on one folder at once.
+    """
     missing = [name for name in PHOTOS if not is_whole(folder / name)]
-    delete(folder, missing)
-    with tqdm(unit="B", unit_scale=True, desc=f"{len(missing)} photos", leave=False, disable=None) as bar:
-        # Neither sizes nor hashes of the photos are known.
-        remote = [RemoteFile(f"{REMOTE_FOLDER}/{name}", None, None) for name in missing]
-        download(remote, bases, folder, jobs=jobs, on_bytes=bar.update, on_retry=say)
-    if broken := [name for name in sorted(missing) if not is_whole(folder / name)]:
-        delete(folder, broken)
-        raise DownloadError(f"not whole pictures, deleted: {', '.join(broken)}; try again, or another --base-url")
+    if not missing:
+        return
+    bases = check_bases(bases)
+    # Neither sizes nor hashes of the photos are known.
+    remote = [RemoteFile(f"{REMOTE_FOLDER}/{name}", None, None) for name in missing]
+    with (
+        scratch_folder(folder) as scratch,
+        tqdm(unit="B", unit_scale=True, desc=f"{len(missing)} photos", leave=False, disable=None) as bar,
+    ):
+        try:
+            download(remote, bases, Path(scratch), jobs=jobs, on_bytes=bar.update, on_retry=say, most_bytes=MOST_BYTES)
+        finally:
+            put_in_place([Path(scratch) / name for name in missing], folder)
+    if broken := [name for name in missing if not is_whole(folder / name)]:
+        raise DownloadError(f"not whole pictures: {', '.join(sorted(broken))}; try again, or another --base-url")
 
 
 def say(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def delete(folder: Path, names: Sequence[str]) -> None:
-    for name in names:
+def scratch_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A new hidden folder in this one, on its file system so that a rename is enough."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A thread of a download that has failed may still hold a file open.
+        return tempfile.TemporaryDirectory(prefix=".downloads-", dir=folder, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def put_in_place(photos: Sequence[Path], folder: Path) -> None:
+    """Move those that are there and whole into the folder, each in one step."""
+    for photo in filter(is_whole, photos):
         try:
-            (folder / name).unlink(missing_ok=True)
+            photo.replace(folder / photo.name)
         except OSError as error:
-            raise cannot_write(folder / name, error) from error
+            raise cannot_write(folder / photo.name, error) from error
 
 
 def is_whole(path: Path) -> bool:
     """Whether a picture is there, from its first byte to its last."""
     try:
-        container = inspect(path.read_bytes())
+        container = inspect(path.read_bytes()) if path.is_file() else None
     except OSError:
         return False
     return container is not None and container.whole

@@ -124,7 +124,7 @@ def test_images_of_different_sizes_give_what_they_give_alone(examples: Path) -> 
 
 
 def test_a_stride_that_the_model_lacks_names_those_it_has() -> None:
-    with pytest.raises(UsageError, match=r"mobilenet-075 has no output stride 32; use --stride with one of: 8, 16"):
+    with pytest.raises(UsageError, match=r"mobilenet-075 has no output stride 32; choose one of: 8, 16"):
         posecli.load_estimator(stride=32)
 
 

@@ -1,5 +1,6 @@
 """scripts/get_test_images.py: the original's photos, whole or a clear line that says which is not."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_a_server_that_is_busy_is_asked_again(server: MisbehavingServer, tmp_pat
 
 
 @pytest.mark.parametrize("keep", [2, 0.5])
-def test_what_is_no_whole_picture_is_deleted_and_named(
+def test_what_is_no_whole_picture_is_left_out_and_named(
     mirror: Path, server: MisbehavingServer, tmp_path: Path, capsys: Output, keep: float
 ) -> None:
     picture = (mirror / REMOTE_FOLDER / "tennis.jpg").read_bytes()
@@ -100,10 +101,90 @@ def test_what_is_no_whole_picture_is_deleted_and_named(
     for name in ("tennis.jpg", "soccer.png"):
         server.script(f"/{REMOTE_FOLDER}/{name}", Answer(body=body))
     folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "tennis.jpg").write_bytes(b"the user's own")
     assert get_test_images.main([str(folder), "--base-url", server.url]) == 1
-    err = "error: not whole pictures, deleted: soccer.png, tennis.jpg; try again, or another --base-url\n"
+    err = "error: not whole pictures: soccer.png, tennis.jpg; try again, or another --base-url\n"
     assert capsys.readouterr() == ("", err)
-    assert set(contents(folder)) == {*PHOTOS} - {"tennis.jpg", "soccer.png"}
+    assert set(contents(folder)) == {*PHOTOS} - {"soccer.png"}
+    assert (folder / "tennis.jpg").read_bytes() == b"the user's own"
+
+
+# Nobody ever has less than before
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder of the user's own, where two photos are not whole."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "truck.jpg").write_bytes(b"\xff\xd8\xff half a photo")
+    (folder / "soccer.png").write_bytes(b"notes of a match")
+    (folder / "other.txt").write_bytes(b"something else")
+    return folder
+
+
+def test_a_mistyped_base_leaves_all_as_it_is(mine: Path, tmp_path: Path) -> None:
+    before = contents(mine)
+    assert get_test_images.main([str(mine), "--base-url", str(tmp_path / "absent")]) == 2
+    assert get_test_images.main([str(tmp_path / "new"), "--base-url", str(tmp_path / "absent")]) == 2
+    assert contents(mine) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_without_the_network_all_stays_as_it_is(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(mine)
+    monkeypatch.setenv("POSECLI_OFFLINE", "1")
+    assert get_test_images.main([str(mine)]) == 1
+    assert contents(mine) == before
+
+
+def test_a_server_that_has_nothing_leaves_all_as_it_is(mine: Path) -> None:
+    before = contents(mine)
+    with MisbehavingServer() as server:
+        assert get_test_images.main([str(mine), "--base-url", server.url]) == 1
+    assert contents(mine) == before
+
+
+def test_what_came_before_a_failure_is_kept(mirror: Path, mine: Path) -> None:
+    before = contents(mine)
+    (mirror / REMOTE_FOLDER / PHOTOS[3]).unlink()
+    assert get_test_images.main([str(mine), "--base-url", str(mirror), "--jobs", "1"]) == 1
+    came = {name: (mirror / REMOTE_FOLDER / name).read_bytes() for name in PHOTOS[:3]}
+    assert contents(mine) == {**before, **came}
+
+
+def test_nothing_but_the_photos_is_touched(mirror: Path, mine: Path) -> None:
+    assert get_test_images.main([str(mine), "--base-url", str(mirror)]) == 0
+    assert contents(mine) == {**contents(mirror / REMOTE_FOLDER), "other.txt": b"something else"}
+
+
+def test_where_all_is_there_nothing_is_needed(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECLI_OFFLINE", "1")
+    assert get_test_images.main([str(mirror / REMOTE_FOLDER)]) == 0
+
+
+def test_two_runs_at_once_do_each_other_no_harm(mirror: Path, server: MisbehavingServer, mine: Path) -> None:
+    codes = []
+
+    def run() -> None:
+        codes.append(get_test_images.main([str(mine), "--base-url", server.url, "--jobs", "1"]))
+
+    path = f"/{REMOTE_FOLDER}/{PHOTOS[5]}"
+    picture = (mirror / REMOTE_FOLDER / PHOTOS[5]).read_bytes()
+    server.script(path, Answer(body=picture, before=run), Answer(body=picture))  # from start to end, within the other
+    run()
+    assert codes == [0, 0]
+    assert len(server.asked(path)) == 2
+    assert contents(mine) == {**contents(mirror / REMOTE_FOLDER), "other.txt": b"something else"}
+
+
+def test_a_photo_without_end_is_refused(server: MisbehavingServer, mine: Path, capsys: Output) -> None:
+    before = contents(mine)
+    server.script(f"/{REMOTE_FOLDER}/{PHOTOS[0]}", Answer(body=bytes(get_test_images.MOST_BYTES + 1)))
+    assert get_test_images.main([str(mine), "--base-url", server.url, "--jobs", "1"]) == 1
+    assert re.search(r"frisbee\.jpg: not to be had .*more than 20.?000.?000 bytes", capsys.readouterr().err)
+    assert contents(mine) == before
 
 
 def test_a_base_that_is_none_is_wrong_usage(tmp_path: Path, capsys: Output) -> None:
@@ -118,6 +199,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(mirror: Path, tmp_path: Pat
     assert "truck.jpg: cannot be written" in capsys.readouterr().err
 
 
+def test_a_file_in_the_folders_place_is_one_line(mirror: Path, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "photos").write_bytes(b"")
+    assert get_test_images.main([str(tmp_path / "photos"), "--base-url", str(mirror)]) == 1
+    assert "photos: cannot be written" in capsys.readouterr().err
+
+
 def test_no_jobs_is_wrong_usage(tmp_path: Path, capsys: Output) -> None:
     with pytest.raises(SystemExit) as exit_:
         get_test_images.main([str(tmp_path), "--jobs", "0"])
@@ -125,12 +212,18 @@ def test_no_jobs_is_wrong_usage(tmp_path: Path, capsys: Output) -> None:
     assert "--jobs must be at least 1, got 0" in capsys.readouterr().err
 
 
-def test_an_interruption_is_no_traceback(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object, **__: object) -> None:
+def test_an_interruption_keeps_what_has_come(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    def interrupt(files: object, bases: object, folder: Path, **_: object) -> None:
+        shutil.copy(mirror / REMOTE_FOLDER / "truck.jpg", folder)
+        shutil.copy(mirror / REMOTE_FOLDER / "kyte.jpg", folder / "kyte.jpg.part")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(get_test_images, "download", interrupt)
     assert get_test_images.main([str(tmp_path / "photos"), "--base-url", str(mirror)]) == 130
+    assert capsys.readouterr() == ("", "error: interrupted; run it again to go on\n")
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["truck.jpg"]
 
 
 @pytest.mark.shared

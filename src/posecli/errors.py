@@ -42,5 +42,9 @@ class ConversionError(WeightsError):
     """A TF.js model cannot be converted: something is unknown, missing, repeated or of another shape."""
 
 
+class PosecliWarning(UserWarning):
+    """Something that works, but not as one would wish; the message says what to do."""
+
+
 class MissingDependencyError(PosecliError):
     """A library this needs is not installed or cannot be loaded; the message says how to get it."""

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from posecli.backends import Backend
 from posecli.backends.torch import TorchBackend
 from posecli.decode import decode
+from posecli.errors import PosecliWarning, WeightsError
 from posecli.networks.spec import ModelSpec
 from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
 from posecli.poses import Poses
 from posecli.preprocess import Resize
-from posecli.weights.checkpoint import caution, load, model_name
-from posecli.weights.store import find
+from posecli.weights.checkpoint import Checkpoint, caution, load, model_name
+from posecli.weights.store import BUNDLED, bundled_path, find
 
 
 class Estimator:
@@ -28,7 +29,7 @@ class Estimator:
     def __init__(
         self, backend: Backend, spec: ModelSpec, options: EstimatorOptions, metadata: Mapping[str, str] | None = None
     ) -> None:
-        spec.check_stride(options.stride)
+        spec.check_stride(options.stride, model_name(spec, metadata or {}))
         self.backend = backend
         self.spec = spec
         self.options = options
@@ -38,11 +39,6 @@ class Estimator:
     def name(self) -> str:
         """Name of the model, such as mobilenet-075."""
         return model_name(self.spec, self.metadata)
-
-    @property
-    def warning(self) -> str | None:
-        """What to know before relying on this model, if there is anything."""
-        return caution(self.spec, self.metadata)
 
     def __call__(self, image: NDArray[np.uint8]) -> Poses:
         """Find the poses in one image (H, W, 3), RGB; xy is in its pixels. Raises ValueError for anything else."""
@@ -76,24 +72,35 @@ def load_estimator(
     """Load a model and make an `Estimator` of it.
 
     `model` is a name (mobilenet-075 ships with posecli, `posecli fetch-weights` gets others), NAME@STRIDE, or a path to
-    converted weights; weights known to be of little use give a UserWarning. `options` are the fields of
+    converted weights; weights known to be of little use give a PosecliWarning. `options` are the fields of
     `EstimatorOptions`: stride, size, resize, dilation, decoder, single, max_poses, score_threshold, nms_radius,
     min_pose_score, min_part_score, mirror, device, backend, precision, threads. An option given here beats the preset
     (tfjs, demo-photo, demo-camera, port2018), the preset beats the defaults; None means not given.
 
     Raises WeightsError when the model cannot be had and UsageError for an option out of range.
     """
-    estimator = make_estimator(resolve_options(preset, model=fspath(model), **options))
-    if estimator.warning:
-        warnings.warn(estimator.warning, stacklevel=2)
-    return estimator
+    return make_estimator(resolve_options(preset, model=fspath(model), **options))
 
 
 def make_estimator(options: EstimatorOptions) -> Estimator:
     """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them."""
-    checkpoint = load(find(options.model))
+    checkpoint = _load(options.model)
+    if warning := caution(checkpoint.spec, checkpoint.metadata):
+        warnings.warn(warning, PosecliWarning, stacklevel=3)
     backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
     return Estimator(backend, checkpoint.spec, options, checkpoint.metadata)
+
+
+def _load(model: str) -> Checkpoint:
+    """The checkpoint of a model; where the installed copy of the bundled model is damaged, the bundled one serves."""
+    path = find(model)
+    try:
+        return load(path)
+    except WeightsError as error:
+        if model not in BUNDLED or path == bundled_path(model):
+            raise
+        warnings.warn(f"{error}; the copy that is part of posecli is used", PosecliWarning, stacklevel=4)
+        return load(bundled_path(model))
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

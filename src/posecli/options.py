@@ -22,6 +22,7 @@ StyleName = Literal["modern", "classic"]
 Background = Literal["original", "black", "transparent"]
 
 DEFAULT_MODEL = "mobilenet-075"
+DEFAULT_JOBS = 4  # files downloaded at once
 MOST_POSES = 10_000
 MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid; above, memory runs out
 
@@ -149,7 +150,7 @@ def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOpti
 
 def split_model(model: str) -> tuple[str, int | None]:
     """The name and the output stride of a model given as NAME@STRIDE; anything else, such as a path, stays whole."""
-    match = re.fullmatch(r"([A-Za-z0-9._-]+)@(\d+)", model)
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)@(\d{1,3})", model)
     return (match[1], int(match[2])) if match else (model, None)
 
 

@@ -391,7 +391,7 @@ def test_sizes_at_the_extremes(run: Run, tmp_path: Path) -> None:
     ("words", "exit_code", "message"),
     [
         ("--size 10", 2, "--size must lie between 33 and 8193 px, got 10"),
-        ("--stride 32", 2, "mobilenet-075 has no output stride 32; use --stride with one of: 8, 16"),
+        ("--stride 32", 2, "mobilenet-075 has no output stride 32; choose one of: 8, 16"),
         ("--stride 12", 2, "--stride must be 8, 16 or 32, got 12"),
         ("--model mobilenet-057", 1, "did you mean mobilenet-0"),
         ("--model mobilenet-100", 1, "posecli fetch-weights mobilenet-100"),

@@ -1,5 +1,6 @@
 """`posecli fetch-weights`, `convert-weights --name` and `--fetch` as people type them, against a server on loopback."""
 
+import io
 import json
 import re
 import subprocess
@@ -8,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 from typer.testing import CliRunner, Result
 
 from misbehaving_server import Answer, MisbehavingServer
 from official_models import stand_in
 from posecli.cli import app
+from posecli.cli.common import above
 from posecli.networks.spec import ModelSpec
 from posecli.weights import catalog, store
 from posecli.weights.checkpoint import load
@@ -66,7 +69,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_a_model_is_fetched_and_used(run: Run, server, home: Path, examples: Path) -> None:
     said = run("fetch-weights", NAMES[0]).stderr
-    assert "mobilenet-050: 2.3 MB fetched and verified, converted (largest error of the check" in said
+    assert "mobilenet-050: 2.3 MB fetched and verified; converted, checked to agree within" in said
     assert str(home / "models" / "mobilenet-050.safetensors") in said
     assert "posecli annotate DIR --model mobilenet-050" in said
     document = json.loads(run("export", examples / "stairs.jpg", "--model", "mobilenet-050@8", "--size", 65).stdout)
@@ -81,7 +84,7 @@ def test_a_model_is_fetched_and_used(run: Run, server, home: Path, examples: Pat
 
 def test_the_recommended_model_is_the_default(run: Run, server, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = run("fetch-weights", "--dry-run")
-    assert f"No model named: {catalog.RECOMMENDED}, the recommended one" in listed.stderr
+    assert f"fetching {catalog.RECOMMENDED}, the recommended model" in listed.stderr
     assert f"{catalog.RECOMMENDED}/" not in listed.stdout
     assert f"{server.url}/savedmodel/posenet/mobilenet/float/100/model-stride16.json  47,074 bytes" in listed.stdout
     assert "13.3 MB in all" in listed.stdout
@@ -96,6 +99,7 @@ def test_one_that_fails_does_not_stop_the_others(run: Run, server, home: Path) -
     result = run("fetch-weights", *NAMES, exit_code=1)
     assert f"error: {NAMES[0]}: {shard[1:]}: not to be had" in result.stderr
     assert list(store.installed()) == [NAMES[1]]
+    assert f"1 of 2 models are there; not had: {NAMES[0]}" in result.stderr
 
 
 def test_all(run: Run, server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +116,8 @@ def test_mirrors_are_tried_in_order(run: Run, server, files: Path, monkeypatch: 
     run("fetch-weights", NAMES[0], "--force", "--base-url", files)
     run("fetch-weights", NAMES[0], "--force", "--base-url", files.as_uri())
     monkeypatch.setenv("POSECLI_WEIGHTS_URL", f"{files / 'absent'} {files}")
+    run("fetch-weights", NAMES[0], "--force")
+    monkeypatch.setenv("POSECLI_WEIGHTS_URL", str(files / "absent"))
     assert "absent" in run("fetch-weights", NAMES[0], "--force", exit_code=2).stderr
     monkeypatch.setenv("POSECLI_WEIGHTS_URL", f"{files / NAMES[1]} {files}")
     run("fetch-weights", NAMES[0], "--force")
@@ -129,6 +135,16 @@ def test_dry_run_and_list_download_nothing(run: Run, server, home: Path) -> None
     assert "mobilenet-050: installed already, nothing to download" in run("fetch-weights", NAMES[0], "--dry-run").stdout
 
 
+def test_dry_run_shows_no_secrets(run: Run) -> None:
+    said = run(
+        "fetch-weights", "resnet50", "--dry-run", "--base-url", "http://me:hunter2@example.org/x?token=abc"
+    ).stdout
+    assert "example.org/x/savedmodel/posenet/resnet50/float/model-stride16.json" in said
+    assert "hunter2" not in said
+    assert "abc" not in said
+    assert "ftp" in run("fetch-weights", "resnet50", "--dry-run", "--base-url", "ftp://x", exit_code=2).stderr
+
+
 def test_verify(run: Run, server) -> None:
     assert "no models in" in run("fetch-weights", "--verify").stderr
     run("fetch-weights", *NAMES)
@@ -139,6 +155,7 @@ def test_verify(run: Run, server) -> None:
     assert "mend it with: posecli fetch-weights mobilenet-050 --force" in result.stderr
     assert result.stdout == "mobilenet-050-quant1: whole\n"
     run("fetch-weights", "--verify", NAMES[1])
+    assert run("fetch-weights", "--verify", "mobilenet-075").stdout == "mobilenet-075: whole\n"
     assert "posecli fetch-weights resnet50" in run("fetch-weights", "--verify", "resnet50", exit_code=1).stderr
     run("fetch-weights", NAMES[0])
     run("fetch-weights", "--verify")
@@ -151,6 +168,7 @@ def test_verify(run: Run, server) -> None:
         (("mobilenet-050@32",), 2, "no output stride 32"),
         (("--all", "resnet50"), 2, "--all"),
         (("--list", "--verify"), 2, "exclude each other"),
+        (("--list", "resnet50"), 2, "--list shows all models"),
         (("--jobs", "0"), 2, "--jobs must lie between 1 and 64"),
         (("--base-url", "ftp://example.org", "resnet50"), 2, "ftp://example.org"),
         (("--base-url", "absent", "resnet50"), 2, "absent"),
@@ -187,7 +205,12 @@ def test_a_model_that_is_not_installed_says_how_to_get_it(run: Run, server, exam
     asked = len(server.requests)
     run(*words, "--fetch")
     run("export", examples / "stairs.jpg", "--size", 65, "--fetch")  # the bundled model
+    run("export", "absent", "--model", NAMES[1], "--fetch", exit_code=2)  # nothing to do
+    run("export", examples / "stairs.jpg", "--model", f"{NAMES[1]}@32", "--fetch", exit_code=2)  # no such stride
     assert len(server.requests) == asked
+    store.find(NAMES[0]).write_bytes(b"damaged")
+    run(*words, "--fetch")
+    assert len(server.requests) == 2 * asked
 
 
 def test_useless_weights_are_warned_of(run: Run, server, examples: Path) -> None:
@@ -200,6 +223,53 @@ def test_a_stride_in_the_name_and_another_beside_it(run: Run, examples: Path) ->
     words = ("export", examples / "stairs.jpg", "--model", "mobilenet-075@16", "--size", 65)
     assert json.loads(run(*words, "--stride", 16).stdout)["options"]["model"] == "mobilenet-075"
     assert "contradict" in run(*words, "--stride", 8, exit_code=2).stderr
+
+
+def test_a_damaged_copy_of_the_bundled_model_does_no_harm(run: Run, home: Path, examples: Path) -> None:
+    words = ("export", examples / "stairs.jpg", "--size", 65)
+    expected = run(*words).stdout
+    damaged = home / "models" / "mobilenet-075.safetensors"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(store.bundled_path().read_bytes()[:-1])
+    result = run(*words)
+    assert result.stdout == expected
+    assert "warning:" in result.stderr
+    assert (
+        "mend it with: posecli fetch-weights mobilenet-075 --force; the copy that is part of posecli" in result.stderr
+    )
+    row = next(line for line in run("models").stdout.splitlines() if line.startswith("mobilenet-075 "))
+    assert "damaged" in row
+
+
+def test_offline_and_not_installed(run: Run, home: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECLI_OFFLINE", "1")
+    stderr = run("export", examples / "stairs.jpg", "--model", "resnet50", exit_code=1).stderr
+    assert f"copy resnet50.safetensors into {home / 'models'}" in stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_standard_output_that_is_full() -> None:
+    for words in (["models"], ["models", "--json", "-"], ["fetch-weights", "--list"]):
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run([sys.executable, "-m", "posecli", *words], stdout=full, stderr=-1, text=True)
+        assert ended.stderr.startswith("error: standard output: cannot be written (No space left on device)")
+        assert ended.returncode == 1
+
+
+def test_an_error_leaves_no_bar_behind() -> None:
+    shown = io.StringIO()
+    with tqdm(total=10, file=shown, delay=100, leave=False) as bar:
+        bar.update(5)
+        with above(bar):
+            shown.write("error\n")
+    assert shown.getvalue() == "error\n"
+    shown = io.StringIO()
+    with tqdm(total=10, file=shown, leave=False, mininterval=0) as bar:
+        bar.update(5)
+        with above(bar):
+            shown.write("error\n")
+    assert "\r" + " " * 20 in shown.getvalue().replace("\r\r", "\r").split("error")[0]
+    assert "50%" in shown.getvalue().split("error")[1]
 
 
 # convert-weights --name

@@ -122,7 +122,7 @@ def test_models_of_ones_own_follow_with_what_their_files_say(run: Run, install: 
     names = [line.split()[0] for line in result.stdout.splitlines() if line and line.split()[0] in (*MODELS, *OWN)]
     assert names == [*MODELS, *OWN]
     assert cells(result, "ape") == ["ape", "yes", "-", "1.3 M", "8, 16", "3.8", "-", "your own, float32"]
-    assert cells(result, "broken") == ["broken", "yes", "-", "-", "-", "-", "-", "your own; cannot be read"]
+    assert cells(result, "broken") == ["broken", "damaged", "-", "-", "-", "-", "-", "your own; cannot be read"]
 
 
 def test_a_model_of_an_unknown_network_is_listed_all_the_same(install: Install) -> None:
@@ -249,7 +249,9 @@ def test_the_path_of_a_bundled_an_official_and_an_own_model(run: Run, install: I
 def test_the_path_of_a_model_that_is_not_installed_is_the_command_that_fetches_it(run: Run) -> None:
     result = run("path", "resnet50@32", exit_code=1)
     assert result.stdout == ""
-    assert result.stderr == "error: resnet50 is not installed; run: posecli fetch-weights resnet50\n"
+    assert result.stderr == (
+        "error: no weights for resnet50; run: posecli fetch-weights resnet50 (--fetch does it at once)\n"
+    )
 
 
 def test_an_unknown_model_or_stride_has_no_path(run: Run, install: Install) -> None:

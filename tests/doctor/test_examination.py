@@ -88,9 +88,9 @@ def test_the_folder(quick: None, home: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert not examine().folder.writable
 
 
-def test_a_file_in_the_folders_place_is_not_writable(quick: None, home: Path) -> None:
+def test_a_file_in_the_folders_place_is_named(quick: None, home: Path) -> None:
     home.touch(0o777)
-    assert not examine().folder.writable
+    assert "is not a folder" in examine().folder.problem
 
 
 def test_the_variable_that_chose_the_folder(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ REPORT = Report(
     libraries=(Library("numpy", "2.0", None), Library("torch", "2.4", None)),
     extras=(Extra("video", INSTALL, (Library("av", "14.0", None),)),),
     compute=Compute("CUDA 12.8", 4, (Device("cpu", None, None), Device("cuda:0", "Test GPU", 8_000_000_000)), None),
-    folder=Folder("~/models", "POSECLI_HOME", True, True, 50_000_000_000),
+    folder=Folder("~/models", "POSECLI_HOME", True, True, 50_000_000_000, 1_500_000),
     models=(Model("mobilenet-075", "/a", True, 5_000_000, None), Model("own", "~/own", False, 9_400_000, None)),
     variables={"POSECLI_HOME": "~/models", "POSECLI_OFFLINE": "1"},
     cameras=(Camera(0, "Webcam C920"), Camera(2, None), Camera(3, "Locked", accessible=False)),
@@ -51,7 +51,8 @@ libraries  numpy 2.0, torch 2.4
 extras     video: av 14.0
 pytorch    CUDA 12.8 build, CPU threads: 4, devices: cpu,
            cuda:0 (Test GPU, 8.0 GB)
-folder     ~/models, set by POSECLI_HOME, exists, writable, 50.0 GB free
+folder     ~/models, set by POSECLI_HOME, exists, writable, 50.0 GB free,
+           1.5 MB of unfinished downloads
 models     mobilenet-075 (5.0 MB, bundled), own (9.4 MB)
 variables  POSECLI_HOME=~/models
            POSECLI_OFFLINE=1
@@ -82,7 +83,7 @@ def test_problems_are_named_with_their_remedy() -> None:
             Extra("video", INSTALL, (Library("av", None, "not installed"), Library("b", "1", None))),
         ),
         compute=replace(REPORT.compute, note="no driver"),
-        folder=Folder("/mnt/a", None, False, False, 0),
+        folder=Folder("/mnt/a", None, False, False, 0, 0),
         models=(Model("own", "~/own", False, None, "damaged; do this"),),
         self_tests=(SelfTest("cpu", 1, None, None, "1 people"), SelfTest("mps", None, None, None, "crash")),
     )

@@ -6,6 +6,7 @@ import ssl
 import zlib
 from datetime import datetime, timezone
 from email.utils import format_datetime
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,8 +15,7 @@ import requests
 
 from downloads import DATA, HASTY, Run, remote
 from misbehaving_server import Answer, MisbehavingServer
-from posecli.download import Policy, RemoteFile
-from posecli.download import part as parts
+from posecli.download import Policy, RemoteFile, requesting
 from posecli.errors import DownloadError
 
 GOOD = Answer(body=DATA)
@@ -104,10 +104,10 @@ PAGE = b"<!DOCTYPE html><html><body>404 - but politely</body></html>"
     [
         Answer(body=PAGE, headers={"Content-Type": "Text/HTML; charset=utf-8"}),
         Answer(body=DATA, headers={"Content-Type": "text/html"}),
-        Answer(body=PAGE),
         Answer(body=PAGE, length="none"),
+        Answer(body=PAGE, chunked=True),
         Answer(body=PAGE.lower() + b" " * (len(DATA) - len(PAGE))),
-        Answer(body=b"\xef\xbb\xbf \r\n<HTML>" + PAGE),
+        Answer(body=b"\xef\xbb\xbf \r\n<HTML>" + PAGE, length="none"),
         Answer(body=gzip.compress(PAGE), headers={"Content-Encoding": "gzip"}),
     ],
 )
@@ -133,8 +133,8 @@ def test_a_page_does_not_cost_what_is_here(server: MisbehavingServer, run: Run) 
 
 @pytest.mark.parametrize("size", [100, len(DATA) - 1, len(DATA) + 1])
 def test_a_wrong_length_fails_before_the_body(server: MisbehavingServer, run: Run, size: int) -> None:
-    """The body never ends: only the header can have been judged."""
-    server.script("/a.bin", Answer(body=DATA * 2, length=size, stop_after=99, ending="stall"))
+    """The body never comes: only the header can have been judged."""
+    server.script("/a.bin", Answer(body=DATA * 2, length=size, stop_after=0, ending="stall"))
     assert refusal(run, server) == f"{size} bytes instead of {len(DATA)}"
     assert run.bytes == []
 
@@ -238,6 +238,8 @@ def test_coming_less_far_than_before_is_no_progress(server: MisbehavingServer, r
         Answer(206, DATA, headers={"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"}),
         Answer(206, DATA[3000:], headers={"Content-Range": f"bytes 3000-{len(DATA)}/{len(DATA) + 1}"}),
         Answer(206, DATA[3000:], headers={"Content-Range": "lines 1-2/3"}),
+        Answer(206, DATA[3000:], headers={"Content-Range": f"bytes {'3' * 5000}-9/*"}),
+        Answer(206, DATA[3000:], headers={"Content-Range": f"bytes \xb3000-{len(DATA) - 1}/{len(DATA)}"}),
         Answer(206, DATA[3000:]),
         Answer(
             206,
@@ -319,6 +321,71 @@ def test_a_redirect_to_nowhere(server: MisbehavingServer, run: Run, target: str,
     assert len(server.requests) <= 11
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_body_of_a_redirect_is_not_waited_for(server: MisbehavingServer, run: Run, status: int) -> None:
+    """It would never end; and requests would read it all, even where it is told to follow no redirect."""
+    away = Answer(status, DATA, headers={"Location": "else"}, stop_after=99, ending="stall")
+    server.script("/a.bin", away)
+    server.script("/else", Answer(status, DATA, headers={"Location": "/where"}, chunked=True, stop_after=0))
+    server.script("/where", GOOD)
+    run(server.url)
+    assert run.holds()
+    assert run.retries == []
+    assert [request.path for request in server.requests] == ["/a.bin", "/else", "/where"]
+
+
+def test_a_redirect_takes_no_password_elsewhere(server: MisbehavingServer, run: Run) -> None:
+    """To the same server it goes along, by a relative or a whole address; another name is another server."""
+    server.script("/a.bin", Answer(302, headers={"Location": "/b"}))
+    server.script("/b", Answer(302, headers={"Location": f"{server.url}/c"}))
+    server.script("/c", Answer(302, headers={"Location": f"{server.url.replace('127.0.0.1', 'localhost')}/d"}))
+    server.script("/d", Answer(302, headers={"Location": f"{server.url}/e"}))
+    server.script("/e", GOOD)
+    run(server.url.replace("http://", "http://user:s3cret@"))
+    assert run.holds()
+    sent = ["Authorization" in request.headers for request in server.requests]
+    assert sent == [True, True, True, False, False]
+
+
+def test_a_cookie_that_a_redirect_gives_is_shown_again(server: MisbehavingServer, run: Run) -> None:
+    server.script("/a.bin", Answer(302, headers={"Location": "/b", "Set-Cookie": "seen=yes"}))
+    server.script("/b", GOOD)
+    run(server.url)
+    assert server.asked("/b")[0].headers["Cookie"] == "seen=yes"
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "many"])
+def test_a_length_that_is_no_number(server: MisbehavingServer, run: Run, length: str) -> None:
+    server.script("/a.bin", Answer(body=DATA, headers={"Content-Length": length, "Connection": "close"}))
+    run(server.url)
+    assert run.holds()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read brings 100 bytes, and takes 25 s."""
+    clock = count(0, 25)
+    monkeypatch.setattr(requesting, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(requesting, "_STEP_BYTES", 100)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_trickle_is_given_up(server: MisbehavingServer, run: Run) -> None:
+    """It is no progress, though each request brings something."""
+    server.script("/a.bin", GOOD)
+    assert re.fullmatch(r"only \d+ bytes in 75 s, 3 times in a row", refusal(run, server))
+    assert len(run.bytes) == 9
+    assert ranges(server) == [None, f"bytes={sum(run.bytes[:3])}-", f"bytes={sum(run.bytes[:6])}-"]
+
+
+@pytest.mark.usefixtures("slow")
+def test_slow_is_not_yet_a_trickle(server: MisbehavingServer, run: Run) -> None:
+    server.script("/a.bin", GOOD)
+    run(server.url, policy=Policy(least_bytes_per_s=1))
+    assert run.holds()
+    assert run.retries == []
+
+
 def test_retry_after_is_the_least_wait(server: MisbehavingServer, run: Run, waits: list[float]) -> None:
     past = format_datetime(datetime(2020, 1, 1, tzinfo=timezone.utc), usegmt=True)
     said = ["50", past, "soon", "0"]
@@ -352,11 +419,11 @@ def test_the_next_base_has_what_the_first_lacks(server: MisbehavingServer, run: 
     server.script("/good/a.bin", GOOD)
     run(f"{server.url}/none", f"{server.url}/bad", f"{server.url}/worse", f"{server.url}/good/")
     assert run.holds()
-    assert len(server.requests) == 1 + 3 + 2 + 1
+    assert len(server.requests) == 1 + HASTY.tries_before_next + 2 + 1
 
 
 def test_each_base_says_why(server: MisbehavingServer, run: Run, tmp_path: Path) -> None:
-    server.script("/b/a.bin", Answer(body=PAGE))
+    server.script("/b/a.bin", Answer(body=PAGE, chunked=True))
     with pytest.raises(DownloadError) as caught:
         run(f"{server.url}/a", f"{server.url}/b", str(tmp_path))
     assert str(caught.value) == (
@@ -416,13 +483,27 @@ def test_a_file_without_a_hash_is_never_made_of_two_answers(
     assert ranges(server) == [None, None]
 
 
-def test_a_file_of_unknown_size_has_a_limit(
-    server: MisbehavingServer, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "MOST_BYTES", 10_000)
-    server.script("/a.bin", GOOD)
-    assert refusal(run, server, file=UNKNOWN) == "more than 10000 bytes"
+@pytest.mark.parametrize("kind", [{}, {"chunked": True}, {"stop_after": 0, "ending": "stall"}])
+def test_a_file_of_unknown_size_has_a_limit(server: MisbehavingServer, run: Run, kind: dict[str, Any]) -> None:
+    server.script("/a.bin", Answer(body=DATA, **kind))
+    assert refusal(run, server, file=UNKNOWN, most_bytes=len(DATA) - 1) == f"more than {len(DATA) - 1} bytes"
     assert run.names == []
+
+
+def test_the_limit_is_for_files_of_unknown_size(server: MisbehavingServer, run: Run) -> None:
+    server.script("/a.bin", GOOD)
+    server.script("/b.bin", GOOD)
+    run(server.url, file=RemoteFile("a.bin", None, None), most_bytes=len(DATA))
+    run(server.url, file=remote(path="b.bin"), most_bytes=1)
+    assert run.names == ["a.bin", "b.bin"]
+
+
+def test_a_part_as_large_as_the_limit_is_not_taken_for_the_file(server: MisbehavingServer, run: Run) -> None:
+    run.folder.mkdir(parents=True)
+    (run.folder / "a.bin.part").write_bytes(b"?" * len(DATA))
+    server.script("/a.bin", GOOD)
+    run(server.url, file=UNKNOWN, most_bytes=len(DATA))
+    assert run.holds()
 
 
 def test_a_file_of_unknown_size_is_not_empty(server: MisbehavingServer, run: Run) -> None:
@@ -465,7 +546,7 @@ def test_a_certificate_does_not_get_better(
         except ssl.SSLError as error:
             raise requests.exceptions.SSLError(error) from error
 
-    monkeypatch.setattr(requests.Session, "get", refuse)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refuse)
     assert refusal(run, server) == "certificate verify failed: self-signed certificate"
     assert run.retries == []
 

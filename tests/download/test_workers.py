@@ -78,6 +78,21 @@ def workers_alive() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("download-")]
 
 
+def test_what_another_process_does_next_is_left_alone(shards: MisbehavingServer, run: Run) -> None:
+    """A thread that waited for an answer gets it after the error, when another process has begun the same file."""
+    shards.script(f"/v1/{NAMES[0]}", Answer(body=SHARDS[NAMES[0]], before=shards.stall))
+    shards.script(f"/v1/{NAMES[1]}", Answer(404))
+    with pytest.raises(DownloadError):
+        run(shards.url, files=FILES[:2], jobs=2, policy=FOR_EVER)
+    part = run.folder / f"{NAMES[0]}.part"
+    part.write_bytes(b"of another process")
+    shards.release()
+    for thread in workers_alive():
+        thread.join(10)
+    assert part.read_bytes() == b"of another process"
+    assert run.names == [part.name]
+
+
 def test_a_failure_ends_a_wait(server: MisbehavingServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real wait, for an hour, in one thread; in the other a file that is missing."""
     monkeypatch.undo()
@@ -171,6 +186,9 @@ class Failing:
             raise OSError(self.code, os.strerror(self.code))
         return self.file.write(data)
 
+    def flush(self) -> None:
+        self.file.flush()
+
 
 @pytest.mark.parametrize(
     ("code", "left"),
@@ -242,3 +260,34 @@ def test_a_path_without_a_name_is_our_own_mistake(run: Run, tmp_path: Path, path
 def test_a_short_patience_is_enough_for_a_good_server(shards: MisbehavingServer, run: Run) -> None:
     run(shards.url, files=FILES, policy=HASTY)
     assert run.retries == []
+
+
+def test_an_address_where_nobody_answers_is_asked_for_one_file_only(shards: MisbehavingServer, run: Run) -> None:
+    with MisbehavingServer() as gone:
+        dead = gone.url
+    run(dead, shards.url, files=FILES, jobs=1)
+    assert {name: (run.folder / name).read_bytes() for name in run.names} == SHARDS
+    assert run.retries[-1].startswith(f"{dead}: Connection refused, 2 times in a row; it is not asked any more")
+    assert len(run.retries) == 2
+
+
+def test_an_address_that_stays_silent_is_asked_by_each_thread_at_most_twice(
+    shards: MisbehavingServer, run: Run
+) -> None:
+    with MisbehavingServer() as silent:
+        for name in NAMES:
+            silent.script(f"/v1/{name}", Answer(before=silent.stall))
+        run(silent.url, shards.url, files=FILES, jobs=2)
+        assert len(silent.requests) <= 4
+        silent.release()
+    assert {name: (run.folder / name).read_bytes() for name in run.names} == SHARDS
+
+
+def test_an_address_that_refuses_one_file_is_asked_for_the_others(shards: MisbehavingServer, run: Run) -> None:
+    with MisbehavingServer() as poor:
+        poor.script(f"/v1/{NAMES[3]}", Answer(body=SHARDS[NAMES[3]]))
+        for name in NAMES[4:]:
+            poor.script(f"/v1/{name}", Answer(503))
+        run(poor.url, shards.url, files=FILES, jobs=1)
+        assert {request.path.rsplit("/", 1)[1] for request in poor.requests} == set(NAMES)
+    assert len(shards.requests) == 5

@@ -364,6 +364,36 @@ def test_what_has_come_is_not_held_up_by_what_is_to_come(monkeypatch: pytest.Mon
         ended.set()
 
 
+def test_the_body_of_a_redirect_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, seen = threading.Event(), []
+
+    class Redirect(Handler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            self.send_response(302 if self.path == "/a.png" else 200)
+            self.send_header("Location", "/b.png")
+            self.end_headers()
+            self.wfile.write(WHOLE[".png"])
+            if self.path == "/a.png":
+                ended.wait(10)
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(reading, "TIMEOUT_S", 0.5)
+    with serve(Redirect) as address:
+        assert fetch(f"{address}/a.png") == WHOLE[".png"]
+        ended.set()
+    assert seen == ["/a.png", "/b.png"]
+
+
+def test_a_proxy_that_is_set_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://[bad")
+    says = r"cannot be fetched \(http_proxy=http://\[bad is not a valid address of a proxy\)"
+    with pytest.raises(InputError, match=says):
+        fetch("http://models.invalid/a.jpg")
+
+
 @pytest.mark.parametrize("coding", ["chunked", "gzip"])
 def test_transfer_codings_are_undone(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = WHOLE[".png"]

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from posecli.download import Policy, RemoteFile, download
 
@@ -31,10 +32,12 @@ class Run:
         jobs: int = 4,
         policy: Policy = HASTY,
         on_bytes: Callable[[int], object] | None = None,
+        **options: Any,
     ) -> None:
         heard = self.bytes.append if on_bytes is None else on_bytes
         wanted = [file or remote()] if files is None else files
-        download(wanted, bases, self.folder, jobs=jobs, on_bytes=heard, on_retry=self.retries.append, policy=policy)
+        told = self.retries.append
+        download(wanted, bases, self.folder, jobs=jobs, on_bytes=heard, on_retry=told, policy=policy, **options)
 
     @property
     def names(self) -> list[str]:

@@ -151,6 +151,12 @@ class _Handler(BaseHTTPRequestHandler):
         if sent != body:
             self._end(answer.ending)
 
+    def do_CONNECT(self) -> None:
+        """Asked to be a proxy: refuse, as the script of the path "CONNECT" says."""
+        self.send_response(self.owner._answer(Request("CONNECT", dict(self.headers), self.client_address)).status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _end(self, ending: str) -> None:
         if ending == "stall":
             self.owner.stall()

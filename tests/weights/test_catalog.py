@@ -85,7 +85,7 @@ def test_a_stride_has_its_own_graph_where_that_can_be_verified() -> None:
 
 @pytest.mark.parametrize(("name", "stride"), [("mobilenet-050", 32), ("resnet50", 8), ("mobilenet-075-v1", 32)])
 def test_a_stride_that_the_network_has_not_is_refused(name: str, stride: int) -> None:
-    with pytest.raises(UsageError, match=f"no output stride {stride}; use --stride"):
+    with pytest.raises(UsageError, match=f"no output stride {stride}; choose one of"):
         official(name).files(stride)
 
 

@@ -8,11 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from official_models import remote_file, stand_in
 from posecli.errors import OutputError, UsageError, WeightsError
 from posecli.networks.spec import ModelSpec
+from posecli.weights import catalog, store
 from posecli.weights import checkpoint as checkpoint_module
-from posecli.weights.checkpoint import Checkpoint, load, refuse_source, save
+from posecli.weights.checkpoint import Checkpoint, caution, load, refuse_source, save
 from posecli.weights.convert import convert
+from posecli.weights.fetch import fetch
 from posecli.weights.tfjs import read_model
 
 
@@ -67,6 +70,48 @@ def test_a_conversion_is_saved_with_where_it_came_from(model, tmp_path):
     assert (metadata["source"], metadata["source_kind"]) == ("model.json", "graph-model")
     assert json.loads(metadata["source_sha256"]) == conversion.sha256s
     assert metadata["check_error"] == "below 1e-04"
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_googles_files_give_the_same_however_they_came(half, build, tmp_path, home, monkeypatch, stride):
+    """Fetched, or downloaded otherwise and converted."""
+    folder = tmp_path / "mirror" / "mobilenet-050"
+    official = stand_in("mobilenet-050", build(half, 16).write(folder).parent)
+    (folder / "model.json").rename(folder / "model-stride16.json")
+    build(half, 8).write(folder).rename(folder / "model-stride8.json")
+    graphs = {
+        stride: remote_file(path, f"mobilenet-050/{path.name}")
+        for stride in (8, 16)
+        for path in [folder / f"model-stride{stride}.json"]
+    }
+    official = replace(official, graphs=graphs)
+    monkeypatch.setitem(catalog._BY_NAME, "mobilenet-050", official)
+    fetched = fetch(official, [str(tmp_path / "mirror")], stride=stride).path
+
+    conversion = convert(read_model(folder / f"model-stride{stride}.json"))
+    converted = Checkpoint.of(conversion)
+    save(tmp_path / "converted.safetensors", converted)
+    assert (tmp_path / "converted.safetensors").read_bytes() == fetched.read_bytes()
+    assert converted.metadata["name"] == "mobilenet-050"
+    assert converted.metadata["source"] == f"{catalog.BASE_URL}mobilenet-050/model-stride{stride}.json"
+    assert converted.metadata["licence"] == "Apache-2.0"
+    mine = Checkpoint.of(conversion, name="mine", source="a copy", licence="other").metadata
+    assert [mine[key] for key in ("name", "source", "licence")] == ["mine", "a copy", "other"]
+
+
+def test_weights_of_ones_own_have_no_licence_of_googles(model, tmp_path):
+    metadata = Checkpoint.of(convert(read_model(model.write(tmp_path)))).metadata
+    assert "licence" not in metadata
+    assert metadata["source"] == "model.json"
+
+
+def test_a_caution_stays_short():
+    said = caution(ModelSpec("mobilenet_v1", 0.5), {"quantization": "uint8", "name": "x\n" * 100_000})
+    assert said is not None
+    assert len(said) < 200
+    assert "\n" not in said
+    assert caution(ModelSpec("mobilenet_v1", 0.5), {"quantization": "uint16"}) is None
+    assert caution(ModelSpec("resnet50", None), {"quantization": "uint8"}) is None
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, checkpoint, monkeypatch):
@@ -201,6 +246,33 @@ def with_header(path, change=None, length=None):
 @pytest.mark.parametrize("length", [1, 10**7, 10**8 + 1, 1 << 63, (1 << 64) - 1])
 def test_a_header_of_another_length_than_it_says(path, length):
     refused(with_header(path, length=length), "not a whole safetensors file", "again")
+
+
+def test_an_enormous_header_is_not_parsed(path, monkeypatch):
+    def pad(length):
+        data = path.read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        path.write_bytes(length.to_bytes(8, "little") + data[8:end].rstrip().ljust(length) + data[end:])
+
+    pad(store.MAX_HEADER_BYTES)
+    assert load(path).spec == ModelSpec("mobilenet_v1", 0.5)
+    pad(store.MAX_HEADER_BYTES + 8)
+    monkeypatch.setattr(checkpoint_module, "safe_open", None)
+    refused(path, "not a whole safetensors file (a header of 1,000,008 bytes, at most 1,000,000)", "again")
+
+
+def test_what_the_library_says_is_shown_in_part(path):
+    with pytest.raises(WeightsError, match=r"not a whole safetensors file .*unknown variant `xx") as error:
+        load(with_header(path, lambda header: header["stem.bias"].update(dtype="x" * 100_000)))
+    assert len(str(error.value)) < 1000
+
+
+def test_a_file_that_cannot_be_read_is_named(path, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    refused(path, "cannot be read (Permission denied)", "--model")
 
 
 @pytest.mark.parametrize("value", [None, 0.5, ["0.50"], {"a": "0.50"}, float("nan")])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -298,6 +299,13 @@ def test_a_full_disk(official, server, home, limit):
     assert only_whole_models(home) == [NAME]
 
 
+def test_too_little_room_is_said_before_anything_is_asked(official, server, home, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=4_000_000))
+    with pytest.raises(OutputError, match=r"4\.6 MB are needed, 4\.0 MB are free; make room.*POSECLI_HOME"):
+        get(official, server)
+    assert server.requests == []
+
+
 def test_a_folder_that_cannot_be_written(official, server, home, monkeypatch):
     get(official, server)
     other = replace(official, name="mobilenet-100")
@@ -369,6 +377,20 @@ def test_a_process_that_is_killed(official, server, home, before):
     get(official, server)
     assert len(server.requests) == asked  # what was there was verified, and kept
     assert only_whole_models(home) == [NAME]
+    assert not store.downloads_folder(NAME).exists()
+
+
+def test_a_process_that_is_killed_at_the_very_end(official, server, home):
+    catalogue = write_catalogue(home.parent / "catalogue.json", official)
+    with start(catalogue, server, before="import posecli.weights.store as s; s.clear_downloads = stop") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopped\n"
+        process.kill()
+    assert only_whole_models(home) == [NAME]
+    assert store.downloads_folder(NAME).exists()
+    asked = len(server.requests)
+    get(official, server)
+    assert len(server.requests) == asked
     assert not store.downloads_folder(NAME).exists()
 
 

@@ -176,6 +176,7 @@ def test_fused_convolutions_equal_their_parts(rng, op, plain):
         ("Swish", Attrs(), "unknown op Swish at node out"),
         ("_FusedConv2D", Attrs(fused_ops=("BiasAdd", "Elu")), "unknown op Elu at node out"),
         ("_FusedConv2D", Attrs(fused_ops=("Relu",)), "1 further inputs"),
+        ("_FusedConv2D", Attrs(fused_ops=("x" * 500,) * 500), r"1 further inputs for xxx.{600,700} and 492 more$"),
         ("Conv2D", Attrs(), "cannot run Conv2D at node out"),
     ],
 )

@@ -1,11 +1,15 @@
+import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from posecli.errors import ConversionError, MissingPathError
+from posecli.weights.convert import convert
 from posecli.weights.graph import Attrs
-from posecli.weights.tfjs import read_model
+from posecli.weights.tfjs import CHUNK, read_model
+from posecli.weights.untrusted import MAX_NAME
 
 
 @pytest.fixture
@@ -101,6 +105,60 @@ def test_quantised_values_are_scaled_as_tfjs_does_it(edit, dtype, top):
     assert graph.tensors["i"].tolist() == [0, 1, 3]  # -0.5, 0.5, 3.0
 
 
+def quantised(content, dtype, kept, size):
+    """Make one tensor of a model."""
+    quantization = {"dtype": dtype, "scale": 0.1, "min": -3.3}
+    entry = {"name": "f", "shape": [size], "dtype": kept, "quantization": quantization}
+    content["weightsManifest"] = [{"paths": ["q.bin"], "weights": [entry]}]
+    content["modelTopology"]["node"] = [{"name": "f", "op": "Const"}]
+
+
+def test_values_are_the_same_wherever_a_chunk_ends(edit, rng):
+    values = rng.integers(0, 65536, 2 * CHUNK + 3).astype("<u2")
+    path = edit(lambda m: quantised(m, "uint16", "float32", len(values)))
+    (path.parent / "q.bin").write_bytes(values.tobytes())
+    expected = (values.astype(np.float64) * 0.1 - 3.3).astype(np.float32)
+    assert np.array_equal(read_model(path).tensors["f"], expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"), [("uint8", "float32"), ("uint8", "int32"), ("uint16", "float32"), ("float32", "float32")]
+)
+def test_reading_takes_no_more_than_three_times_the_memory_of_the_tensors(edit, dtype, kept):
+    size = 4_000_000
+    path = edit(lambda m: quantised(m, dtype, kept, size))
+    if dtype == "float32":
+        content = json.loads(path.read_text())
+        content["weightsManifest"][0]["weights"][0].pop("quantization")
+        path.write_text(json.dumps(content))
+    (path.parent / "q.bin").write_bytes(bytes(size * np.dtype(dtype).itemsize))
+    tracemalloc.start()
+    try:
+        graph = read_model(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert graph.tensors["f"].nbytes == 4 * size
+    assert peak < 3 * 4 * size
+
+
+def test_what_can_be_refused_without_its_values_is(edit, monkeypatch):
+    """A shard of zeros takes no room on a disk, and much in memory."""
+    read = []
+    monkeypatch.setattr("posecli.weights.tfjs._Group.read", lambda group, _: read.append(group))
+    bytes_of_a_float = 40_000_000
+    path = edit(lambda m: quantised(m, "uint8", "float32", bytes_of_a_float))
+    with (path.parent / "q.bin").open("wb") as file:
+        file.truncate(bytes_of_a_float)
+    refused(path, "tensors of 160,000,000 bytes are too large for a PoseNet (at most 134,217,728)")
+    refused(
+        edit(lambda m: m["modelTopology"]["node"].append({"name": "stray", "op": "Const"})), "no weights for: stray"
+    )
+    refused(edit(entry(name="Conv2d_0/bias")), "two tensors are named Conv2d_0/bias")
+    refused(edit(lambda m: m.update(signature={"outputs": {"a": {"name": "b"}}})), "outputs that are not nodes: b")
+    assert read == []
+
+
 # Which file is meant
 
 
@@ -118,6 +176,9 @@ def test_a_folder_with_several_models_is_a_question(model, tmp_path):
     refused(tmp_path, "model-stride16.json, model-stride8.json", "share their weights")
     (tmp_path / "other.json").write_text("{}")
     refused(tmp_path, "other.json", "which one")
+    for number in range(1000):
+        (tmp_path / f"{number}.json").touch()
+    refused(tmp_path, "0.json, 1.json, 10.json", "and 995 more", "which one")
 
 
 def test_an_empty_folder_and_a_missing_path(tmp_path):
@@ -278,6 +339,13 @@ def attr(**changes):
         (attr(padding={"s": "%%%"}), ("Conv2d_0/conv", "base64")),
         (attr(padding={}), ("Conv2d_0/conv",)),
         (attr(strides={"list": {"i": ["1", "2", "2"]}}), ("Conv2d_0/conv",)),
+        (attr(strides={"list": {"i": [1, float("inf"), 1, 1]}}), ("Conv2d_0/conv", "not an integer: inf")),
+        (attr(ksize={"list": {"i": [1, 1, float("-inf"), 1]}}), ("Conv2d_0/conv", "not an integer: -inf")),
+        (attr(strides={"list": {"i": [1, 2.5, 2, 1]}}), ("Conv2d_0/conv", "not an integer: 2.5")),
+        (attr(strides={"list": {"i": [1, True, 2, 1]}}), ("Conv2d_0/conv", "not an integer: True")),
+        (attr(strides={"list": {"i": [1, "\uff12", 2, 1]}}), ("Conv2d_0/conv", "not an integer: '\uff12'")),
+        (attr(strides={"list": {"i": [1, "2" * 19, 2, 1]}}), ("Conv2d_0/conv", "not an integer: '222")),
+        (attr(strides={"list": {"i": [1, 10**4000, 2, 1]}}), ("Conv2d_0/conv", "strides of 1000")),
         (attr(strides={"list": {"i": ["1", "0", "2", "1"]}}), ("Conv2d_0/conv", "strides")),
         (attr(ksize={"list": {"i": ["1", "100000", "3", "1"]}}), ("Conv2d_0/conv", "ksize of 100000 x 3")),
         (attr(ksize={"list": {"i": ["1", "-3", "3", "1"]}}), ("Conv2d_0/conv", "ksize")),
@@ -287,3 +355,105 @@ def attr(**changes):
 )
 def test_a_topology_that_is_wrong(edit, change, words):
     refused(edit(change), "model.json", *words)
+
+
+# Names of any length
+
+
+HUGE = "x" * 500_000
+CODES = "a\n\x1b[2Jb"
+
+
+def as_text(name):
+    return {"s": base64.b64encode(name.encode()).decode()}
+
+
+def outputs(**named):
+    return lambda m: m.update(signature={"outputs": named})
+
+
+def retitled(name):
+    return lambda m: m["weightsManifest"][0].update(paths=[name])
+
+
+@pytest.mark.parametrize("name", [HUGE, CODES], ids=["huge", "codes"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: lambda m: m["modelTopology"]["node"][0].update(name=name),
+        lambda name: node(op=name),
+        lambda name: node(input=[name]),
+        lambda name: node(input=["sub_2", f"{name}:0"]),
+        lambda name: attr(fused_ops={"list": {"s": [as_text(name)["s"]]}}),
+        lambda name: attr(padding=as_text(name)),
+        lambda name: attr(padding={"s": name}),
+        lambda name: attr(data_format=as_text(name)),
+        lambda name: attr(strides={"list": {"i": ["1", name, "1", "1"]}}),
+        lambda name: attr(**{"strides": name}),
+        lambda name: entry(name=name),
+        lambda name: entry(dtype=name),
+        lambda name: entry(shape=name),
+        lambda name: entry(quantization=name),
+        lambda name: entry(quantization={**QUANTIZATION, "dtype": name}),
+        lambda name: entry(quantization={**QUANTIZATION, "scale": name}),
+        lambda name: retitled(name),
+        lambda name: retitled(f"../{name}"),
+        lambda name: outputs(**{name: {"name": "sub_2"}}),
+        lambda name: outputs(**{name: {}}),
+        lambda name: outputs(heat={"name": name}),
+        lambda name: lambda m: m.update(format=name),
+        lambda name: lambda m: m.update(modelTopology=name),
+        lambda name: lambda m: [m.clear(), m.update({name: {"filename": "a", "shape": [1]}})],
+        lambda name: lambda m: [m.clear(), m.update({name: {"filename": "a", "shape": name}})],
+        lambda name: lambda m: [m.clear(), m.update({"a": {"filename": name, "shape": [1]}})],
+    ],
+)
+def test_no_message_grows_with_what_a_model_says(edit, change, name):
+    path = edit(change(name))
+    with pytest.raises(ConversionError) as error:
+        read_model(path)
+    assert len(str(error.value)) < len(str(path)) + 1000
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.node("z" * MAX_NAME, "Z" * MAX_NAME, "y" * MAX_NAME),
+        lambda m: m.find("conv").update(op="Z" * MAX_NAME),
+        lambda m: m.find("conv").update(op="FusedBatchNormV3"),
+        lambda m: m.find("conv").update(input=["sub_2", m.node("z" * MAX_NAME, "Relu", "sub_2")]),
+        lambda m: m.find("conv").update(op="MaxPool"),
+        lambda m: m.find("conv").update(op="DepthwiseConv2dNative"),
+        lambda m: m.find("conv")["attr"].update(strides={"list": {"i": ["1", "5", "5", "1"]}}),
+        lambda m: m.find("conv").update(input=["conv", "weights"]),
+        lambda m: m.find("conv").update(input=["nowhere".ljust(MAX_NAME), "weights"]),
+        lambda m: m.find("conv")["attr"].update(fused_ops={"list": {"s": [as_text("Z" * MAX_NAME)["s"]] * 1000}}),
+        lambda m: m.find("relu").update(op="Relu"),
+        lambda m: m.find("relu").update(op="Identity", input=[]),
+        lambda m: m.tensors.update(weights=np.zeros((7, 7, 1, 1, 1, 1, 1, 1), np.float32)),
+        lambda m: m.tensors.update(weights=np.full_like(m.tensors["weights"], np.nan)),
+    ],
+)
+def test_names_as_long_as_they_may_be_leave_messages_short(model, tmp_path, change):
+    """Each fault at a layer whose nodes and tensors have such names."""
+    long = {kind: kind.ljust(MAX_NAME, "_") for kind in ("conv", "relu", "weights")}
+    names = {
+        "conv": "Conv2d_5_pointwise/conv",
+        "relu": "Conv2d_5_pointwise/Relu6",
+        "weights": "Conv2d_5_pointwise/weights",
+    }
+    model = model.renamed({names[kind]: kind for kind in names})
+    change(model)
+    model = model.renamed(long)
+    path = model.write(tmp_path)
+    with pytest.raises(ConversionError) as error:
+        convert(read_model(path))
+    assert len(str(error.value)) < len(str(path)) + 1000
+
+
+def test_a_name_may_have_256_letters(model, half, tmp_path):
+    long = {node["name"]: node["name"].ljust(MAX_NAME, "_") for node in model.nodes}
+    graph = read_model(model.renamed(long).write(tmp_path))
+    assert {len(node.name) for node in graph.nodes} == {256}
+    assert convert(graph).state_dict.keys() == half.keys()

@@ -2,7 +2,20 @@ import pytest
 
 from posecli.errors import ConversionError
 from posecli.weights import untrusted
-from posecli.weights.untrusted import ModelFolder, get, get_shape, listing, parse_json, short
+from posecli.weights.catalog import MODELS
+from posecli.weights.untrusted import (
+    MAX_BYTES,
+    MAX_NAME,
+    ModelFolder,
+    check_name,
+    get,
+    get_name,
+    get_shape,
+    listing,
+    parse_json,
+    short,
+    shown,
+)
 
 ESCAPES = ["../secret", "a/../../secret", "/etc/secret", "\\secret", "C:\\secret", "c:secret", "..\\secret", "", ".."]
 ESCAPES += ["https://host/secret", "file:///secret", "\\\\host\\share\\secret", "shards/.."]
@@ -33,7 +46,14 @@ def test_what_lies_inside_is_read_and_its_hash_kept(tmp_path, name):
     assert files.blob_sha1s == {below: "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f"}  # git hash-object
 
 
-@pytest.mark.parametrize("name", ["absent.bin", "a\0b", "x" * 5000, "\ud800"])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\ud800", "a\nb"])
+def test_what_no_file_is_called_is_refused_in_short(tmp_path, name):
+    with pytest.raises(ConversionError, match="not a name") as error:
+        ModelFolder(tmp_path).claim(name)
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
+
+
+@pytest.mark.parametrize("name", ["absent.bin", "x" * 256])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
     with pytest.raises(ConversionError, match="missing"):
         ModelFolder(tmp_path).claim(name)
@@ -141,6 +161,30 @@ def test_shapes_are_positive_whole_numbers(shape):
     assert get_shape({"shape": [3, 1]}, "here") == (3, 1)
     assert get_shape({"shape": []}, "here") == ()
     assert get_shape({"shape": [(1 << 31) - 1]}, "here") == ((1 << 31) - 1,)
+
+
+def test_names_are_of_some_letters():
+    assert get_name({"name": "Conv2d_0/weights"}, "name", "here") == "Conv2d_0/weights"
+    assert check_name("é" * MAX_NAME, "here") == "é" * MAX_NAME
+    for name in ("x" * (MAX_NAME + 1), "a\nb", "\x1b[2J", 3, None):
+        with pytest.raises(ConversionError, match=r"^here: ") as error:
+            get_name({"name": name}, "name", "here")
+        assert len(str(error.value)) < 200
+        assert str(error.value).isprintable()
+
+
+def test_a_value_that_cannot_be_written_out_is_shown_by_its_kind():
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert shown(deep) == "<list>"
+    assert shown(10**5000) == "<int>"
+    assert shown({"a": "x" * 1000}).startswith("{'a': 'xxx")
+
+
+def test_every_official_model_is_small_enough_and_not_much_more_is_read():
+    largest = max(max(model.download_bytes, 4 * model.parameters) for model in MODELS.values())
+    assert largest < MAX_BYTES < 1.5 * largest
 
 
 def test_what_a_model_says_is_shown_in_part_and_on_one_line():

@@ -25,7 +25,9 @@ app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
 app.command("fetch-weights", help=paragraphs(fetch_weights.__doc__), epilog=EXIT_CODES)(fetch_weights)
 app.add_typer(models_app, name="models")
-app.command("convert-weights", epilog=EXIT_CODES, no_args_is_help=True)(convert_weights)
+app.command("convert-weights", help=paragraphs(convert_weights.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(
+    convert_weights
+)
 app.command(epilog=EXIT_CODES)(doctor)
 
 

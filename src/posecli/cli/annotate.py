@@ -71,6 +71,7 @@ def annotate(
     recursive: Recursive = False,
     *,
     options: EstimatorOptions,
+    fetch: bool,
     batch_size: int,
     quiet: bool,
 ) -> None:
@@ -98,6 +99,7 @@ def annotate(
         poses_format=poses_format,
         image_format=image_format,
         exists=None if exists is None else check_choice("exists", exists, Exists),
+        fetch=fetch,
         batch_size=batch_size,
         quiet=quiet,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import os
@@ -10,14 +11,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from posecli.errors import PosecliError, UsageError
+from posecli.files import cannot_write
 from posecli.options import PRESETS, EstimatorOptions, resolve_options
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -31,6 +36,7 @@ EXIT_CODES = (
 )
 INTERRUPTED = 130
 TERMINATED = 143
+FULL = (errno.ENOSPC, errno.EIO)
 
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(EstimatorOptions)}
 
@@ -45,6 +51,19 @@ def say_error(message: str) -> None:
     printable = "".join(character if character.isprintable() else " " for character in message)
     typer.secho("error: ", fg="red", nl=False, err=True)
     typer.echo(" ".join(printable.split()), err=True)
+
+
+@contextmanager
+def above(bar: tqdm[NoReturn]) -> Iterator[None]:
+    """Leave the terminal to what is printed meanwhile, if the bar is on it; one that waits for its delay stays away."""
+    shown = not bar.disable and bar.last_print_t >= bar.start_t + (bar.delay or 0)
+    if shown:
+        bar.clear()
+    try:
+        yield
+    finally:
+        if shown:
+            bar.refresh()
 
 
 class Terminated(KeyboardInterrupt):
@@ -74,6 +93,9 @@ def error_boundary(debug: bool = False) -> Iterator[None]:
         if isinstance(error, PosecliError):
             say_error(str(error))
             raise typer.Exit(error.exit_code) from None
+        if isinstance(error, OSError) and error.filename is None and error.errno in FULL:
+            say_error(str(cannot_write("-", error)))  # our own files are named; this is what was printed
+            raise typer.Exit(1) from None
         hint = "report it" if debug else "run again with --debug and report it"
         say_error(f"unexpected {type(error).__name__}: {error}; {hint}")
         raise typer.Exit(1) from None
@@ -221,11 +243,11 @@ _ESTIMATOR_FIELDS = frozenset(DEFAULTS)
 def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command and run it inside the error boundary.
 
-    The command itself takes its own parameters and, by name, `options` (EstimatorOptions, resolved), `batch_size` and
-    `quiet`.
+    The command itself takes its own parameters and, by name, `options` (EstimatorOptions, resolved), `fetch`,
+    `batch_size` and `quiet`.
     """
     own = inspect.signature(command, eval_str=True).parameters
-    supplied = ("options", "batch_size", "quiet")
+    supplied = ("options", "fetch", "batch_size", "quiet")
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
@@ -233,12 +255,7 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
             if values["batch_size"] < 1:
                 raise UsageError(f"--batch-size must be at least 1, got {values['batch_size']}")
-            options = resolve_options(**asked)
-            if values.pop("fetch"):
-                from posecli.cli.fetching import ensure  # here, as the help needs none of it
-
-                ensure(options.model, quiet=values["quiet"])
-            command(**values, options=options)
+            command(**values, options=resolve_options(**asked))
 
     parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]

@@ -24,8 +24,8 @@ def convert_weights(
             "-o",
             "--output",
             metavar="FILE",
-            help="The .safetensors file to write; by default (unless --name is given) named after what is recognised, "
-            "such as mobilenet-050-quant2.safetensors, here.",
+            help="The .safetensors file to write, or replace; by default (unless --name is given) named after what is "
+            "recognised, such as mobilenet-050-quant2.safetensors, here.",
             panel=OUTPUT_PANEL,
         ),
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from posecli.cli.common import console
 from posecli.errors import UsageError
 from posecli.weights import checkpoint, store
 from posecli.weights.catalog import MODELS
@@ -23,7 +24,7 @@ def run(path: Path, output: Path | None, name: str | None, *, force: bool) -> li
     conversion = convert(read_model(path))
     if name in MODELS and conversion.official != name:
         raise UsageError(f"--name {name} is that of Google's own model, which this is not; choose another")
-    weights = Checkpoint.of(conversion) if name is None else Checkpoint.of(conversion, name=name)
+    weights = Checkpoint.of(conversion) if name in (None, conversion.official) else Checkpoint.of(conversion, name=name)
     account = list(conversion.account)
     if output is not None or name is None:
         target = output or Path(f"{conversion.name}{store.SUFFIX}")
@@ -37,7 +38,7 @@ def run(path: Path, output: Path | None, name: str | None, *, force: bool) -> li
 
 
 def _install(name: str, weights: Checkpoint, *, force: bool) -> Path:
-    with store.lock(name):
+    with store.lock(name, lambda: console().print(f"waiting for another posecli that works on {name}")):
         _check_free(name, force=force)  # again: another process may have been at it
         return checkpoint.install(name, weights)
 

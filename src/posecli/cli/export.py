@@ -39,6 +39,7 @@ def export(
     recursive: Recursive = False,
     *,
     options: EstimatorOptions,
+    fetch: bool,
     batch_size: int,
     quiet: bool,
 ) -> None:
@@ -55,6 +56,7 @@ def export(
         options,
         recursive=recursive,
         annotations=annotations,
+        fetch=fetch,
         batch_size=batch_size,
         quiet=quiet,
     )

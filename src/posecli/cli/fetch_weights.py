@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, error_boundary, flag, option
+from posecli.options import DEFAULT_JOBS
 
 Models = Annotated[
     list[str] | None,
@@ -44,7 +45,9 @@ def fetch_weights(
         bool, flag("--dry-run", help="Say what would be downloaded, and download nothing.", panel=OUTPUT_PANEL)
     ] = False,
     force: Annotated[bool, flag("--force", help="Fetch what is installed already, too.", panel=RUN_PANEL)] = False,
-    jobs: Annotated[int, option("--jobs", metavar="N", help="Files downloaded at once.", panel=RUN_PANEL)] = 4,
+    jobs: Annotated[
+        int, option("--jobs", metavar="N", help="Files downloaded at once.", panel=RUN_PANEL)
+    ] = DEFAULT_JOBS,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -53,7 +56,8 @@ def fetch_weights(
     What is interrupted goes on where it stopped. Every file is held against the size and the hash of Google's own; the
     converted network is run against the original graph. Only a whole, checked model is ever installed.
 
-    [bold]Where:[/] in your data folder, which [bold]posecli doctor[/] names; POSECLI_HOME gives another.
+    [bold]Where:[/] in your data folder (~/.local/share/posecli on Linux; posecli doctor names it); POSECLI_HOME gives
+    another.
 
     [bold]Mirrors:[/] any web server or folder with Google's layout (savedmodel/posenet/..., weights/posenet/...). The
     hashes are checked all the same.

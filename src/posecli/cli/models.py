@@ -24,6 +24,9 @@ from posecli.options import DEFAULT_MODEL, did_you_mean, split_model
 PIPED_WIDTH = 160  # columns where nobody looks: each model on one line, for grep
 ANY_WIDTH = 1000  # columns, more than a table takes
 UNKNOWN = "-"
+COLUMNS = ("Model", "Installed", "Download", "Params", "Strides", "GFLOP", "AP", "Note")
+NARROW_COLUMNS = ("Model", "Installed", "Download", "AP")
+STATE_STYLES = {"bundled": "green", "yes": "green", "damaged": "red", "no": "dim"}
 
 models_app = typer.Typer(
     help="Show all models with their size, cost and accuracy, and which are installed.",
@@ -33,7 +36,7 @@ models_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.", show_default=False)]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Installed models.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Installed models.", show_default=False)]
 
 
 @models_app.callback()
@@ -75,7 +78,7 @@ def rm_command(names: Names, debug: Debug = False) -> None:
         from posecli.weights import store
 
         for name in dict.fromkeys(split_model(name)[0] for name in names):
-            freed = store.remove(name)
+            freed = store.remove(name, lambda: console().print("waiting for another posecli that works on it"))
             console().print(f"removed {name}: {megabytes(freed)} freed", soft_wrap=True)
 
 
@@ -84,7 +87,7 @@ class ModelRow:
     """What the table says of a model. None and () stand for what is not known."""
 
     name: str
-    installed: Literal["bundled", "yes", "no"]
+    installed: Literal["bundled", "yes", "damaged", "no"]  # damaged at a glance; --verify looks closer
     path: str | None  # of the file that `--model` would use
     download_bytes: int | None  # None for the user's own
     parameters: int | None
@@ -111,7 +114,7 @@ def official_rows() -> list[ModelRow]:
     return [
         ModelRow(
             name=model.name,
-            installed="yes" if model.name in here else "bundled" if model.name in bundled else "no",
+            installed=_state(here[model.name]) if model.name in here else "bundled" if model.name in bundled else "no",
             path=str(path) if (path := here.get(model.name, bundled.get(model.name))) else None,
             download_bytes=model.download_bytes,
             parameters=model.parameters,
@@ -126,6 +129,12 @@ def official_rows() -> list[ModelRow]:
     ]
 
 
+def _state(path: Path) -> Literal["yes", "damaged"]:
+    from posecli.weights import store
+
+    return "yes" if store.seems_whole(path) else "damaged"
+
+
 def own_rows() -> list[ModelRow]:
     """Models that the user has put in beside Google's, in order of their names."""
     from posecli.weights import catalog, store
@@ -134,7 +143,7 @@ def own_rows() -> list[ModelRow]:
 
 
 def _own_row(name: str, path: Path) -> ModelRow:
-    from posecli.networks.spec import SPECS
+    from posecli.networks.spec import spec_of
     from posecli.weights import catalog, store
 
     try:
@@ -143,11 +152,10 @@ def _own_row(name: str, path: Path) -> ModelRow:
         note = f"your own, {stored}" if stored in get_args(catalog.Quantization) else "your own"
     except WeightsError:
         metadata, note = {}, "your own; cannot be read"
-    claimed = (metadata.get("architecture"), metadata.get("multiplier"))
-    spec = next((spec for spec in SPECS if (spec.architecture, _multiplier_text(spec.multiplier)) == claimed), None)
+    spec = spec_of(metadata)
     return ModelRow(
         name=name,
-        installed="yes",
+        installed=_state(path),
         path=str(path),
         download_bytes=None,
         parameters=catalog.COSTS[spec.name].parameters if spec else None,
@@ -157,11 +165,6 @@ def _own_row(name: str, path: Path) -> ModelRow:
         note=note,
         default=name == DEFAULT_MODEL,
     )
-
-
-def _multiplier_text(multiplier: float | None) -> str:
-    """As a weights file has it."""
-    return "none" if multiplier is None else f"{multiplier:.2f}"
 
 
 def model_path(name: str) -> Path:
@@ -175,12 +178,10 @@ def model_path(name: str) -> Path:
     name, stride = split_model(name)
     if stride is not None and name in catalog.MODELS:
         catalog.MODELS[name].spec.check_stride(stride)
-    if (path := store.installed().get(name)) is not None:
+    if (path := store.model_file(name)) is not None:
         return path
-    if name in store.BUNDLED:
-        return store.bundled_path(name)
     if name in catalog.MODELS:
-        raise WeightsError(f"{name} is not installed; run: posecli fetch-weights {name}")
+        raise store.not_installed(name)
     raise UsageError(f"no model {name!r}{did_you_mean(name, store.known_names())}; list them with: posecli models")
 
 
@@ -203,17 +204,18 @@ def models_table(rows: Sequence[ModelRow]) -> ModelsTable:
 
 @dataclass(frozen=True, slots=True)
 class ModelsTable:
-    """A table that rich can print: remarks stand in a column where that fits, else below."""
+    """A table that rich can print: with as many columns as fit, and the remarks below where they do not."""
 
     rows: tuple[ModelRow, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What rich calls."""
-        wide = _table(self.rows, remarks=True)
-        if Measurement.get(console, options.update_width(ANY_WIDTH), wide).maximum <= options.max_width:
-            yield wide
-        else:
-            yield _table(self.rows, remarks=False)
+        for headings in (COLUMNS, COLUMNS[:-1], NARROW_COLUMNS):
+            table = _table(self.rows, headings)
+            if Measurement.get(console, options.update_width(ANY_WIDTH), table).maximum <= options.max_width:
+                break
+        yield table
+        if "Note" not in headings:
             yield ""
             for row in self.rows:
                 if row.remarks:
@@ -230,25 +232,23 @@ def print_table(table: ModelsTable) -> None:
     out.print(table)
 
 
-def _table(rows: Sequence[ModelRow], *, remarks: bool) -> Table:
+def _table(rows: Sequence[ModelRow], headings: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("Model", overflow="fold")
-    table.add_column("Installed")
-    for heading in ("Download", "Params", "Strides", "GFLOP", "AP"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if remarks:
-        table.add_column("Note")
+    for heading in headings:
+        is_text = heading in ("Model", "Installed", "Note")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
     for row in rows:
-        cells: list[str | Text] = [
-            Text(row.name, _style(row)),
-            Text(row.installed, "dim" if row.installed == "no" else "green"),
-            UNKNOWN if row.download_bytes is None else megabytes(row.download_bytes),
-            UNKNOWN if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
-            ", ".join(map(str, row.strides)) or UNKNOWN,
-            UNKNOWN if row.gflops is None else f"{row.gflops:.1f}",
-            UNKNOWN if row.ap is None else f"{row.ap:.1f}",
-        ]
-        table.add_row(*cells, *([Text(row.remarks)] if remarks else []))
+        cells: dict[str, str | Text] = {
+            "Model": Text(row.name, _style(row)),
+            "Installed": Text(row.installed, STATE_STYLES[row.installed]),
+            "Download": UNKNOWN if row.download_bytes is None else megabytes(row.download_bytes),
+            "Params": UNKNOWN if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
+            "Strides": ", ".join(map(str, row.strides)) or UNKNOWN,
+            "GFLOP": UNKNOWN if row.gflops is None else f"{row.gflops:.1f}",
+            "AP": UNKNOWN if row.ap is None else f"{row.ap:.1f}",
+            "Note": Text(row.remarks),
+        }
+        table.add_row(*(cells[heading] for heading in headings))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +13,9 @@ import typer
 from rich.markup import escape
 from tqdm import tqdm
 
-from posecli.cli.common import console, say_error
+from posecli.cli.common import above, console, say_error
 from posecli.draw import DrawStyle, draw
-from posecli.errors import UsageError
+from posecli.errors import PosecliWarning, UsageError
 from posecli.estimate import Estimator, make_estimator
 from posecli.options import EstimatorOptions, Exists
 from posecli.pipeline import Report, run
@@ -35,6 +36,7 @@ def annotate(
     poses_format: str | None,
     image_format: str | None,
     exists: Exists | None,
+    fetch: bool,
     batch_size: int,
     quiet: bool,
 ) -> None:
@@ -61,7 +63,7 @@ def annotate(
             console().print(f"{done} of {source.length} done already, {how}")
     if todo.length == 0:
         return
-    estimator = make_estimator(options)
+    estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
     sinks: list[Sink] = [pictures]
     if poses is not None and poses_format is not None:
         sinks.append(open_poses(poses, poses_format, header(estimator), options.min_part_score))
@@ -78,6 +80,7 @@ def export(
     *,
     recursive: bool,
     annotations: Path | None,
+    fetch: bool,
     batch_size: int,
     quiet: bool,
 ) -> None:
@@ -89,10 +92,27 @@ def export(
         raise UsageError(f"--annotations goes with --format coco, not with {format}")
     image_ids = None if annotations is None else read_image_ids(annotations)
     source = Stills.from_inputs(inputs, recursive=recursive, stdin=sys.stdin)
-    estimator = make_estimator(options)
+    estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
     sink = open_poses(output, format, header(estimator), options.min_part_score, image_ids)
     sink.plan(source.entries, [] if annotations is None else [annotations])
     work(source, estimator, [sink], batch_size=batch_size, quiet=quiet, wrote="" if output == "-" else output)
+
+
+def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> Estimator:
+    """Make the estimator, where `fetch` says so after fetching its model; warn of weights that are of little use."""
+    if fetch:
+        from posecli.cli.fetching import ensure  # here, as it is rarely asked for
+
+        ensure(options.model, options.stride, quiet=quiet)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PosecliWarning)
+        estimator = make_estimator(options)
+    for warning in caught:
+        if not issubclass(warning.category, PosecliWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif not quiet:
+            console().print(f"[yellow]warning:[/] {escape(str(warning.message))}", soft_wrap=True)
+    return estimator
 
 
 def header(estimator: Estimator) -> Header:
@@ -110,13 +130,11 @@ def work(
 ) -> None:
     """Run the loop over `source` with a progress bar, name each failure, sum up; raise typer.Exit for failures."""
     report, start = Report(), time.perf_counter()
-    if estimator.warning and not quiet:
-        console().print(f"[yellow]warning:[/] {escape(estimator.warning)}", soft_wrap=True)
     bar = tqdm(total=source.length, unit="image", disable=True if quiet else None, delay=1, leave=False)
 
     def on_item(item: Frame | Failure) -> None:
         if isinstance(item, Failure):
-            with tqdm.external_write_mode(file=sys.stderr):
+            with above(bar):
                 say_error(str(item.error))
         bar.update()
 

@@ -108,6 +108,7 @@ def _folder() -> Folder:
         exists=there == path,
         writable=there.is_dir() and os.access(there, os.W_OK | os.X_OK),
         free_bytes=shutil.disk_usage(there).free,
+        unfinished_bytes=store.unfinished_bytes(),
     )
 
 

@@ -102,7 +102,8 @@ def _folder(folder: Folder) -> Iterator[Row]:
     state = "exists" if folder.exists else "not made yet"
     rights = "writable" if folder.writable else "NOT WRITABLE"
     free = f"{_size(folder.free_bytes)} free"
-    yield Row("folder", [folder.path, origin, state, rights, free], not folder.writable)
+    unfinished = [f"{_size(folder.unfinished_bytes)} of unfinished downloads"] if folder.unfinished_bytes else []
+    yield Row("folder", [folder.path, origin, state, rights, free, *unfinished], not folder.writable)
 
 
 def _models(models: tuple[Model, ...]) -> Iterator[Row]:

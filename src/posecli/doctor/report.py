@@ -86,6 +86,7 @@ class Folder:
     exists: bool
     writable: bool  # or can be made
     free_bytes: int
+    unfinished_bytes: int  # of downloads that a fetch goes on with
 
 
 @dataclass(frozen=True, slots=True)

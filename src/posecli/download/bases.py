@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from posecli.download.remote import RemoteFile
 from posecli.errors import DownloadError, UsageError
 
 OFFLINE_VARIABLE = "POSECLI_OFFLINE"
@@ -26,10 +27,16 @@ def is_offline() -> bool:
 def check_bases(bases: Sequence[str]) -> tuple[str, ...]:
     """Base addresses as they will be used: http:// and https:// without a last slash, all others as folders.
 
-    Raises UsageError naming an address of another kind or a folder that is none, and DownloadError where the network
-    would be needed but is forbidden.
+    Of several, one may be of no use, a folder that is missing or an address while the network is forbidden: the others
+    are tried. Raises UsageError naming an address of another kind, or the only folder where that is missing; and
+    DownloadError where there is nothing but the network, and it is forbidden.
     """
-    return tuple(_checked(base) for base in bases)
+    checked = tuple(_checked(base) for base in bases)
+    if len(checked) == 1 and not is_remote(checked[0]) and not is_folder(Path(checked[0])):
+        raise UsageError(f"{checked[0]}: no such folder; {_REMEDY}")
+    if checked and all(is_remote(base) for base in checked) and is_offline():
+        raise DownloadError(f"{shown(checked[0])}: {OFFLINE_VARIABLE} forbids the network; unset it, or give a folder")
+    return checked
 
 
 def is_remote(base: str) -> bool:
@@ -56,6 +63,20 @@ def shown(base: str) -> str:
     )
 
 
+def shown_address(base: str, file: RemoteFile) -> str:
+    """Where a file is below a base address, as messages may show it. Raises UsageError where the base is none."""
+    base = _checked(base)
+    return shown(join(base, file.path)) if is_remote(base) else str(Path(base, file.path))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, as far as the system lets us see."""
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long for any file system, or a folder closed to us
+        return False
+
+
 def _checked(base: str) -> str:
     scheme = base.partition("://")[0].lower() if "://" in base else ""
     if scheme in ("http", "https"):
@@ -63,8 +84,8 @@ def _checked(base: str) -> str:
     if scheme not in ("", "file"):
         raise UsageError(f"{_without_login(base)}: {scheme}:// is not understood; {_REMEDY}")
     folder = _path_of(base) if scheme else base
-    if not folder or not Path(folder).is_dir():
-        raise UsageError(f"{base or 'empty address'}: no such folder; {_REMEDY}")
+    if not folder:
+        raise UsageError(f"{base or 'empty address'}: names no folder; {_REMEDY}")
     return str(Path(folder))
 
 
@@ -76,10 +97,7 @@ def _checked_url(base: str) -> str:
         valid = False
     if not valid:
         raise UsageError(f"{_without_login(base)}: not a valid address; {_REMEDY}")
-    checked = urlunsplit(parts._replace(scheme=parts.scheme.lower(), path=parts.path.rstrip("/"), fragment=""))
-    if is_offline():
-        raise DownloadError(f"{shown(checked)}: {OFFLINE_VARIABLE} forbids the network; unset it, or give a folder")
-    return checked
+    return urlunsplit(parts._replace(scheme=parts.scheme.lower(), path=parts.path.rstrip("/"), fragment=""))
 
 
 def _path_of(url: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Lock
 from typing import TypeVar
 
@@ -12,10 +13,14 @@ T = TypeVar("T")
 
 
 class Control:
-    """One for all threads of a download. The caller hears from one thread at a time, and never after `stop`."""
+    """One for all threads of a download. The caller hears from one thread at a time.
+
+    After `stop` it hears nothing more, and no file is changed: another process may be at work on them by then.
+    """
 
     def __init__(self, on_bytes: Callable[[int], object], on_retry: Callable[[str], object]) -> None:
         self._on_bytes, self._on_retry = on_bytes, on_retry
+        self.unreachable: dict[str, str] = {}  # base address -> why it is not asked any more
         self._stopped = Event()
         self._lock = Lock()
 
@@ -34,6 +39,13 @@ class Control:
         if self.stopped:
             raise StoppedError
 
+    @contextmanager
+    def unless_stopped(self) -> Iterator[None]:
+        """For one short step, done before `stop` returns or not at all. Raises StoppedError then."""
+        with self._lock:
+            self.go_on()
+            yield
+
     def count(self, change: int) -> None:
         """Say that so many more bytes are here, or fewer where the number is negative."""
         self._say(self._on_bytes, change)
@@ -48,6 +60,5 @@ class Control:
         self.go_on()
 
     def _say(self, heard: Callable[[T], object], what: T) -> None:
-        with self._lock:
-            self.go_on()
+        with self.unless_stopped():
             heard(what)

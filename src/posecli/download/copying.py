@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from posecli.download.bases import is_folder
 from posecli.download.outcomes import RefusedError
 from posecli.download.part import Part
 
@@ -14,6 +15,8 @@ _STEP_BYTES = 1 << 20
 
 def copy(folder: Path, part: Part) -> None:
     """Copy the whole file to its part. Raises RefusedError where it is missing, unreadable or of another size."""
+    if not is_folder(folder):
+        raise RefusedError("no such folder")
     source = folder.joinpath(*part.file.path.split("/"))
     size = _size(source)
     if part.file.size is not None and size != part.file.size:

@@ -9,12 +9,24 @@ class TransientError(Exception):
         self.wait_s = wait_s
 
 
+class SilentError(TransientError):
+    """There was no answer, not even a refusal."""
+
+
+class TooSlowError(TransientError):
+    """A connection that brings so little that waiting for it has no end: that is no progress."""
+
+
 class RestartError(Exception):
     """What was here of the file does not fit, and has been thrown away: ask again, at once."""
 
 
 class RefusedError(Exception):
     """This base address does not have the file; the message says why."""
+
+
+class UnreachableError(RefusedError):
+    """This base address does not answer at all: it need not be asked for other files either."""
 
 
 class StoppedError(Exception):

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from itertools import chain
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from posecli import __version__
-from posecli.download.outcomes import RefusedError, RestartError, TransientError
+from posecli.download.opening import open_address
+from posecli.download.outcomes import RefusedError, RestartError, SilentError, TooSlowError, TransientError
 from posecli.download.part import Part
 from posecli.download.patience import Policy, retry_after_s
 from posecli.download.wording import answer, reason, root
@@ -19,21 +20,10 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 _STEP_BYTES = 1 << 17
-_MOST_REDIRECTS = 10
 _PASSING = (408, 425, 429)  # and all from 500
 _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html)", re.IGNORECASE)
 _HEAD_BYTES = 64  # enough to see whether it is a page
 _A_PAGE = "an HTML page instead of the file"
-
-
-def open_session() -> Session:
-    """A session for one thread: connections that are used again, proxies and certificates as the user has set them."""
-    import requests
-
-    session = requests.Session()
-    session.max_redirects = _MOST_REDIRECTS
-    session.headers.update({"User-Agent": f"posecli/{__version__}", "Accept-Encoding": "identity"})
-    return session
 
 
 def request(session: Session, url: str, part: Part, policy: Policy) -> None:
@@ -42,10 +32,8 @@ def request(session: Session, url: str, part: Part, policy: Policy) -> None:
     Raises TransientError, with what has come kept; RestartError, with all thrown away; or RefusedError.
     """
     start = part.size if part.file.blob_sha1 is not None else 0
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    timeouts = (policy.connect_timeout_s, policy.read_timeout_s)
-    with _network(policy):
-        response = session.get(url, headers=headers, timeout=timeouts, stream=True)
+    with _network(policy, SilentError):
+        response = open_address(session, url, (policy.connect_timeout_s, policy.read_timeout_s), start=start)
     with response:
         _check_status(response, start)
         if response.headers.get("Content-Type", "").lower().lstrip().startswith("text/html"):
@@ -76,21 +64,31 @@ def _take_rest(response: Response, part: Part, start: int, policy: Policy) -> No
 
 
 def _take_all(response: Response, part: Part, policy: Policy) -> None:
+    _check_length(response, part)
     chunks = _chunks(response, policy)
     head = _head(chunks)
     if _PAGE.match(head):
         raise RefusedError(_A_PAGE)
-    length = response.headers.get("Content-Length", "")
-    if part.file.size is not None and length.isdigit() and not _is_encoded(response) and int(length) != part.file.size:
-        raise RefusedError(f"{length} bytes instead of {part.file.size}")
     if part.file.size is None and not head:
         raise RefusedError("an empty answer")
     part.take(chain([head], chunks), fresh=True)
 
 
+def _check_length(response: Response, part: Part) -> None:
+    """Raise RefusedError where the answer says itself that it has another length than the file."""
+    stated = re.fullmatch("[0-9]{1,18}", response.headers.get("Content-Length", ""))
+    if stated is None or _is_encoded(response):
+        return
+    if part.file.size is not None and int(stated[0]) != part.file.size:
+        raise RefusedError(f"{int(stated[0])} bytes instead of {part.file.size}")
+    if int(stated[0]) > part.limit:
+        raise RefusedError(f"more than {part.limit} bytes")
+
+
 def _continues(response: Response, start: int, size: int | None) -> bool:
     """Whether an answer is the rest of the file that was asked for."""
-    stated = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    value = response.headers.get("Content-Range", "").strip()
+    stated = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", value)
     if response.status_code != 206 or stated is None or _is_encoded(response):
         return False
     return int(stated[1]) == start and (size is None or stated[2] in ("*", str(size)))
@@ -109,18 +107,30 @@ def _head(chunks: Iterator[bytes]) -> bytes:
 
 
 def _chunks(response: Response, policy: Policy) -> Iterator[bytes]:
-    """The body, decompressed, each piece as soon as it is there. Raises TransientError where it breaks off."""
+    """The body, decompressed, each piece as soon as it is there.
+
+    Raises TransientError where it breaks off, and TooSlowError where it trickles; only the time in which the server
+    was waited for counts.
+    """
+    waited_s, came = 0.0, 0
     while True:
+        before = monotonic()
         with _network(policy):
             data: bytes = response.raw.read1(_STEP_BYTES, decode_content=True)
+        waited_s += monotonic() - before
         if not data:
             return
         yield data
+        came += len(data)
+        if waited_s >= policy.rate_window_s:
+            if came < policy.least_bytes_per_s * waited_s:
+                raise TooSlowError(f"only {came} bytes in {waited_s:.0f} s")
+            waited_s, came = 0.0, 0
 
 
 @contextmanager
-def _network(policy: Policy) -> Iterator[None]:
-    """Judge what can go wrong on the network: another try may help, or none will."""
+def _network(policy: Policy, trouble: type[TransientError] = TransientError) -> Iterator[None]:
+    """Judge what can go wrong on the network: another try may help (`trouble`), or none will."""
     from ssl import SSLCertVerificationError
 
     import requests
@@ -134,4 +144,4 @@ def _network(policy: Policy) -> Iterator[None]:
         hopeless = isinstance(error, (requests.TooManyRedirects, ValueError)) or isinstance(
             root(error), SSLCertVerificationError
         )
-        raise (RefusedError(why) if hopeless else TransientError(why)) from error
+        raise (RefusedError(why) if hopeless else trouble(why)) from error

@@ -5,6 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 
 
+class SettingError(ValueError):
+    """A setting of the user's network that cannot work, whatever is asked of whom; the message names it."""
+
+
+class ProxyFailedError(OSError):
+    """The proxy has failed, rather than the server behind it; the message says how."""
+
+
 def answer(status: int) -> str:
     """An HTTP status by number and name; the name that the server gives may be anything."""
     try:
@@ -22,6 +30,8 @@ def reason(error: BaseException, timeout_s: float) -> str:
 
     if isinstance(error, requests.TooManyRedirects):
         return "it redirects without end"
+    if isinstance(error, (SettingError, ProxyFailedError)):
+        return str(error)
     error = root(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,11 +30,16 @@ class ModelSpec:
         """Short name, such as mobilenet-075 or resnet50."""
         return "resnet50" if self.multiplier is None else f"mobilenet-{round(self.multiplier * 100):03d}"
 
-    def check_stride(self, stride: int) -> None:
-        """Raise UsageError unless the network has this output stride."""
+    def to_metadata(self) -> dict[str, str]:
+        """As a weights file has it."""
+        multiplier = "none" if self.multiplier is None else f"{self.multiplier:.2f}"
+        return {"architecture": self.architecture, "multiplier": multiplier}
+
+    def check_stride(self, stride: int, model: str | None = None) -> None:
+        """Raise UsageError unless the network has this output stride; `model` is what the user knows it as."""
         if stride not in self.strides:
             known = ", ".join(map(str, self.strides))
-            raise UsageError(f"{self.name} has no output stride {stride}; use --stride with one of: {known}")
+            raise UsageError(f"{model or self.name} has no output stride {stride}; choose one of: {known}")
 
 
 SPECS = (
@@ -42,6 +48,11 @@ SPECS = (
     ModelSpec("mobilenet_v1", 1.0),
     ModelSpec("resnet50", None),
 )
+
+
+def spec_of(metadata: Mapping[str, str]) -> ModelSpec | None:
+    """The network that a weights file says it belongs to, if it is one of ours."""
+    return next((spec for spec in SPECS if spec.to_metadata().items() <= metadata.items()), None)
 
 
 def nearest_valid_side(length: float, stride: int) -> int:

@@ -10,8 +10,8 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from posecli import __version__
 from posecli.download.bases import OFFLINE_VARIABLE, is_offline
+from posecli.download.opening import open_address, open_session
 from posecli.download.wording import answer, reason
 from posecli.errors import InputError
 from posecli.opencv import MAX_PIXELS_VARIABLE, cv2
@@ -46,15 +46,14 @@ def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
 
 def fetch(url: str) -> bytes:
     """Download an image. Raises InputError where the address gives none, or where the user forbids the network."""
-    import requests
-    import urllib3
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
 
     if is_offline():
         raise InputError(f"{url}: {OFFLINE_VARIABLE} forbids the network; unset it, or give the image as a file")
     start = monotonic()
-    headers = {"User-Agent": f"posecli/{__version__}"}
     try:
-        with requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as response:
+        with open_session() as session, open_address(session, url, (TIMEOUT_S, TIMEOUT_S)) as response:
             if not response.ok:
                 raise InputError(f"{url}: {answer(response.status_code)}; {_remedy(response.status_code)}")
             is_text = response.headers.get("Content-Type", "").startswith("text/")
@@ -67,7 +66,7 @@ def fetch(url: str) -> bytes:
                 if len(data) > MAX_DOWNLOAD_BYTES:
                     limit_mb = MAX_DOWNLOAD_BYTES // 1_000_000
                     raise InputError(f"{url}: larger than {limit_mb} MB; download it and give the file")
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    except (RequestException, HTTPError, OSError, ValueError) as error:
         why = reason(error, TIMEOUT_S)
         raise InputError(f"{url}: cannot be fetched ({why}); check the address and the network") from error
     image = bytes(data)

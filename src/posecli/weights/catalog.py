@@ -19,12 +19,14 @@ Quantization = Literal["float32", "uint16", "uint8"]  # how the files store the 
 BASE_URL = "https://storage.googleapis.com/tfjs-models/"
 RECOMMENDED = "mobilenet-100"
 LICENCE = "Apache-2.0"
+QUANTIZATION_SUFFIXES: Mapping[Quantization, str] = MappingProxyType(  # of names
+    {"float32": "", "uint16": "-quant2", "uint8": "-quant1"}
+)
 MEASURED_ON = (  # what `ap` is
     "COCO keypoint AP in percent, on 162 images of val2017 with 164 annotated people, size 513, stride 16, "
     "score threshold 0.1"
 )
 
-_SUFFIXES: Mapping[Quantization, str] = {"float32": "", "uint16": "-quant2", "uint8": "-quant1"}
 _FOLDERS: Mapping[Quantization, str] = {"float32": "float", "uint16": "quant2", "uint8": "quant1"}
 _DEFAULT_STRIDE = 16
 _MULTIPLIERS = (0.5, 0.75, 1.0)
@@ -164,11 +166,11 @@ def _folders() -> Iterator[tuple[str, ModelSpec, Quantization, str]]:
     """Name, network, quantisation and folder of each model."""
     for multiplier in _MULTIPLIERS:
         spec, width = ModelSpec("mobilenet_v1", multiplier), f"{round(100 * multiplier):03d}"
-        for kind, suffix in _SUFFIXES.items():
+        for kind, suffix in QUANTIZATION_SUFFIXES.items():
             yield f"{spec.name}{suffix}", spec, kind, f"savedmodel/posenet/mobilenet/{_FOLDERS[kind]}/{width}"
         yield f"{spec.name}-v1", spec, "float32", f"weights/posenet/mobilenet_v1_{width}"
     yield "mobilenet-101", ModelSpec("mobilenet_v1", 1.0), "float32", "weights/posenet/mobilenet_v1_101"
-    for kind, suffix in _SUFFIXES.items():
+    for kind, suffix in QUANTIZATION_SUFFIXES.items():
         yield f"resnet50{suffix}", ModelSpec("resnet50", None), kind, f"savedmodel/posenet/resnet50/{_FOLDERS[kind]}"
 
 

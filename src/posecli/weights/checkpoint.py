@@ -18,9 +18,10 @@ from torch import Tensor
 from posecli.errors import UsageError, WeightsError
 from posecli.files import write_whole
 from posecli.networks.build import build_network
-from posecli.networks.spec import SPECS, ModelSpec
+from posecli.networks.spec import ModelSpec, spec_of
 from posecli.weights import store
-from posecli.weights.convert import MAX_CHECK_ERROR, Conversion
+from posecli.weights.catalog import BASE_URL, MODELS
+from posecli.weights.convert import MAX_CHECK_ERROR, Conversion, reservation_about
 from posecli.weights.store import SUFFIX, mend, path_exists
 from posecli.weights.untrusted import listing, short
 
@@ -37,7 +38,10 @@ class Checkpoint:
 
     @classmethod
     def of(cls, conversion: Conversion, **further: str) -> Checkpoint:
-        """What a conversion made; `further` metadata, such as licence, adds to its own."""
+        """What a conversion made; `further` metadata, such as licence, adds to its own.
+
+        Google's own files give the same, however they came: the address they are published at, and their licence.
+        """
         metadata = {
             "name": conversion.name,
             "source": conversion.source.name,
@@ -45,9 +49,19 @@ class Checkpoint:
             "source_sha256": json.dumps(conversion.sha256s, sort_keys=True),
             "quantization": conversion.quantization,
             "check_error": f"below {MAX_CHECK_ERROR:.0e}",  # the figure itself depends on the machine
+            **_publication(conversion),
             **further,
         }
         return cls(conversion.spec, conversion.state_dict, MappingProxyType(metadata))
+
+
+def _publication(conversion: Conversion) -> dict[str, str]:
+    """Where the files that were converted are published, and under which licence, if they are Google's own."""
+    if conversion.official is None:
+        return {}
+    model, read = MODELS[conversion.official], set(conversion.blob_sha1s.values())
+    graph = next(graph for graph in model.graphs.values() if graph.blob_sha1 in read)
+    return {"source": BASE_URL + graph.path, "licence": model.licence}
 
 
 def model_name(spec: ModelSpec, metadata: Mapping[str, str]) -> str:
@@ -57,10 +71,8 @@ def model_name(spec: ModelSpec, metadata: Mapping[str, str]) -> str:
 
 def caution(spec: ModelSpec, metadata: Mapping[str, str]) -> str | None:
     """What to know before relying on these weights, if there is anything."""
-    if spec.architecture == "mobilenet_v1" and metadata.get("quantization") == "uint8":
-        name = model_name(spec, metadata)
-        return f"{name}: 8-bit MobileNet weights find hardly anybody; use {spec.name} or {spec.name}-quant2 instead"
-    return None
+    reservation = reservation_about(spec, metadata.get("quantization"))
+    return None if reservation is None else f"{short(model_name(spec, metadata))}: {reservation}"
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -99,6 +111,7 @@ def refuse_source(path: Path, conversion: Conversion) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises WeightsError for whatever is not one of ours, whole and unchanged."""
     _check_kind(path)
+    _check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -113,7 +126,7 @@ def load(path: Path) -> Checkpoint:
             # A copy: the file may change or go while the network lives.
             state_dict = {name: file.get_tensor(name).clone() for name in shapes}
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); {mend(path)}") from error
+        raise WeightsError(f"{path}: not a whole safetensors file ({short(str(error))}); {mend(path)}") from error
     if metadata.get("sha256") != _digest(state_dict):
         raise WeightsError(f"{path}: damaged: its values are not those that were written; {mend(path)}")
     if bad := [name for name, tensor in state_dict.items() if not tensor.isfinite().all()]:
@@ -132,6 +145,20 @@ def _check_kind(path: Path) -> None:
         raise WeightsError(f"{path}: {what}; --model takes a {SUFFIX} file, as posecli convert-weights writes it")
 
 
+def _check_header(path: Path) -> None:
+    """Raise WeightsError for a header larger than any of ours, which safetensors would read and parse."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give another path with --model") from error
+    if length > store.MAX_HEADER_BYTES:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file (a header of {length:,} bytes, at most "
+            f"{store.MAX_HEADER_BYTES:,}); {mend(path)}"
+        )
+
+
 def _is_tfjs_model(path: Path) -> bool:
     """Whether a path looks like what `posecli convert-weights` takes."""
     if path.is_dir():
@@ -144,8 +171,7 @@ def _to_bytes(checkpoint: Checkpoint) -> bytes:
     metadata = {
         **checkpoint.metadata,
         "format": FORMAT,
-        "architecture": checkpoint.spec.architecture,
-        "multiplier": _multiplier_text(checkpoint.spec.multiplier),
+        **checkpoint.spec.to_metadata(),
         "sha256": _digest(checkpoint.state_dict),
     }
     data = to_safetensors(dict(checkpoint.state_dict), metadata)
@@ -164,17 +190,11 @@ def _digest(state_dict: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _multiplier_text(multiplier: float | None) -> str:
-    return "none" if multiplier is None else f"{multiplier:.2f}"
-
-
 def _read_spec(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path}: not weights of posecli; make them with: posecli convert-weights PATH")
-    for spec in SPECS:
-        claim = (metadata.get("architecture"), metadata.get("multiplier"))
-        if claim == (spec.architecture, _multiplier_text(spec.multiplier)):
-            return spec
+    if (spec := spec_of(metadata)) is not None:
+        return spec
     claims = (f"{key} {short(repr(metadata.get(key)))}" for key in ("architecture", "multiplier"))
     raise WeightsError(f"{path}: weights of an unknown network, {', '.join(claims)}; update posecli, or {mend(path)}")
 

@@ -14,7 +14,7 @@ from posecli.errors import ConversionError
 from posecli.networks.posenet import HEADS, PoseNet
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation
-from posecli.weights.catalog import Quantization, identify
+from posecli.weights.catalog import QUANTIZATION_SUFFIXES, Quantization, identify
 from posecli.weights.graph import Graph, Kind
 from posecli.weights.heads import name_heads, run_heads
 from posecli.weights.recognise import recognise
@@ -22,7 +22,6 @@ from posecli.weights.topology import Layer, find_layers
 
 MAX_CHECK_ERROR = 1e-4  # largest error of a head over its largest magnitude, before the sigmoid
 CHECK_SIZE = (97, 129)  # height, width: valid for every stride
-QUANTIZATION_SUFFIXES: Mapping[Quantization, str] = {"float32": "", "uint16": "-quant2", "uint8": "-quant1"}
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,16 @@ class Conversion:
         ]
         if self.unused:
             lines.append(f"{len(self.unused)} variables not used for poses: {', '.join(self.unused)}")
-        if self.quantization == "uint8" and self.spec.architecture == "mobilenet_v1":
-            lines.append("warning: 8-bit MobileNet weights find hardly anybody; prefer the float or 16-bit model")
+        if (reservation := reservation_about(self.spec, self.quantization)) is not None:
+            lines.append(f"warning: {reservation}")
         return tuple(lines)
+
+
+def reservation_about(spec: ModelSpec, quantization: str | None) -> str | None:
+    """What to know before relying on weights that were stored so, if there is anything."""
+    if spec.architecture == "mobilenet_v1" and quantization == "uint8":
+        return f"8-bit MobileNet weights find hardly anybody; use {spec.name} or {spec.name}-quant2 instead"
+    return None
 
 
 def convert(graph: Graph) -> Conversion:
@@ -83,11 +89,11 @@ def convert(graph: Graph) -> Conversion:
 
     Raises ConversionError where anything is unknown, missing, repeated or of another shape, or where the two disagree.
     """
+    layers = find_layers(graph)
+    found = recognise(graph, layers)
     for name, tensor in graph.tensors.items():
         if not np.isfinite(tensor).all():
             raise ConversionError(f"{graph.source}: {name} holds values that are not finite")
-    layers = find_layers(graph)
-    found = recognise(graph, layers)
     heads = name_heads(graph, layers.heads, found)
     named = {**found.layers, **{f"heads.{name}": layer for name, layer in heads.items()}}
     state_dict = _state_dict(graph, named)

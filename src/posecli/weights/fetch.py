@@ -8,14 +8,15 @@ from pathlib import Path, PurePosixPath
 
 from posecli.download import Policy, download
 from posecli.errors import ConversionError, WeightsError
+from posecli.options import DEFAULT_JOBS
 from posecli.weights import checkpoint, store
 from posecli.weights.catalog import BASE_URL, OfficialModel
 from posecli.weights.checkpoint import Checkpoint
 from posecli.weights.convert import Conversion, convert
 from posecli.weights.tfjs import read_model
 
-DEFAULT_JOBS = 4  # files on their way at once
 PATIENT = Policy()
+BYTES_PER_PARAMETER = 4
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,19 @@ def fetch(
     bytes that came, less those thrown away: in the end `model.download_bytes`. Raises DownloadError, ConversionError,
     OutputError.
     """
-    if not force and (path := whole(model.name)):
+    folder = store.downloads_folder(model.name)
+    if not force and not folder.exists() and (path := whole(model.name)):
         on_bytes(model.download_bytes)
         return Fetched(path, None)
-    before = store.installed().get(model.name)
-    stamp = None if before is None else before.stat().st_mtime_ns
+    before = _stamp(model.name)
     with store.lock(model.name, on_wait):
-        if (path := whole(model.name)) and (not force or path.stat().st_mtime_ns != stamp):
+        if (path := whole(model.name)) and (not force or _stamp(model.name) != before):
+            store.clear_downloads(model.name)  # a process that was killed at the very end has left them
             on_bytes(model.download_bytes)
-            return Fetched(path, None)  # by the process that was waited for
+            return Fetched(path, None)  # by that process, or the one that was waited for
         files = model.files(stride)
-        folder = store.downloads_folder(model.name)
         with store.naming_the_variable():
+            store.check_space(folder, model.download_bytes + BYTES_PER_PARAMETER * model.parameters)
             download(files, bases, folder, jobs=jobs, on_bytes=on_bytes, on_retry=on_retry, policy=policy)
         try:
             conversion = convert(read_model(folder / PurePosixPath(files[0].path).name))
@@ -70,9 +72,8 @@ def fetch(
             store.clear_downloads(model.name)  # or it would fail again on the same files
             raise
         source = BASE_URL + files[0].path
-        path = checkpoint.install(
-            model.name, Checkpoint.of(conversion, name=model.name, source=source, licence=model.licence)
-        )
+        weights = Checkpoint.of(conversion, name=model.name, source=source, licence=model.licence)
+        path = checkpoint.install(model.name, weights)
     return Fetched(path, conversion)
 
 
@@ -85,6 +86,14 @@ def whole(name: str) -> Path | None:
     except WeightsError:
         return None
     return path
+
+
+def _stamp(name: str) -> int | None:
+    """Tells one installed file of a model from the next; None where there is none."""
+    try:
+        return store.installed()[name].stat().st_mtime_ns
+    except (KeyError, OSError):
+        return None
 
 
 def _check_identity(model: OfficialModel, conversion: Conversion) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posecli.errors import ConversionError
 from posecli.weights.graph import Attrs, Graph, Node
-from posecli.weights.untrusted import ModelFolder, get, get_shape, listing
+from posecli.weights.untrusted import ModelFolder, check_name, get_name, get_shape, listing
 
 ROOT = "MobilenetV1"
 HEADS = ("heatmap_2", "offset_2", "displacement_fwd_2", "displacement_bwd_2")
@@ -29,6 +29,8 @@ def read_first_release(source: Path, manifest: Mapping[str, Any], files: ModelFo
 
     Raises ConversionError where a variable is missing, unknown, or not of the size it claims.
     """
+    for name in manifest:
+        check_name(name, str(source))
     unused = tuple(sorted(name for name in manifest if OTHER_HEADS.fullmatch(name)))
     shapes = {name: get_shape(manifest[name], f"{source}: {name}") for name in manifest if name not in unused}
     nodes = tuple(_nodes(shapes))
@@ -55,7 +57,7 @@ def read_first_release(source: Path, manifest: Mapping[str, Any], files: ModelFo
 
 def _claim(source: Path, name: str, entry: Any, shape: tuple[int, ...], files: ModelFolder) -> str:
     """Name of a variable's file, whose size is compared with the shape before anything is read."""
-    filename = get(entry, "filename", str, f"{source}: {name}")
+    filename = get_name(entry, "filename", f"{source}: {name}")
     expected, actual = 4 * math.prod(shape), files.claim(filename)
     if expected != actual:
         raise ConversionError(

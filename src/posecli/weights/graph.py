@@ -16,6 +16,7 @@ from torch import Tensor
 
 from posecli.errors import ConversionError
 from posecli.weights.catalog import Quantization
+from posecli.weights.untrusted import listing
 
 Padding = Literal["SAME", "VALID"]
 Kind = Literal["graph-model", "first-release manifest"]
@@ -170,7 +171,7 @@ def _fused(convolution: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def run(attrs: Attrs, x: Tensor, weights: Tensor, *extra: Tensor) -> Tensor:
         if attrs.fused_ops.count("BiasAdd") != len(extra):
-            raise ValueError(f"{len(extra)} further inputs for {', '.join(attrs.fused_ops)}")
+            raise ValueError(f"{len(extra)} further inputs for {listing(attrs.fused_ops)}")
         y = convolution(attrs, x, weights)
         for op in attrs.fused_ops:
             y = y + extra[0] if op == "BiasAdd" else ACTIVATIONS[op](attrs, y)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -19,12 +21,25 @@ from posecli.errors import ConversionError, MissingPathError
 from posecli.weights.catalog import Quantization
 from posecli.weights.first_release import read_first_release
 from posecli.weights.graph import Attrs, Graph, Node, Padding
-from posecli.weights.untrusted import MAX_BYTES, ModelFolder, get, get_shape, listing, parse_json, short
+from posecli.weights.untrusted import (
+    MAX_BYTES,
+    ModelFolder,
+    check_name,
+    get,
+    get_name,
+    get_shape,
+    listing,
+    parse_json,
+    short,
+    shown,
+)
 
 # How TF.js names what it stores, always little-endian.
 DTYPES: Mapping[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
 QUANTIZED_DTYPES: Mapping[str, np.dtype[Any]] = {"uint16": np.dtype("<u2"), "uint8": np.dtype("u1")}
 PADDINGS = ("SAME", "VALID")
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+CHUNK = 1 << 16  # values at once in float64, beside the tensor they belong to
 
 
 def read_model(path: Path) -> Graph:
@@ -50,7 +65,7 @@ def _choose_file(folder: Path) -> Path:
     if not found:
         raise ConversionError(f"{folder}: no model.json or manifest.json inside")
     if len(found) > 1:
-        names = ", ".join(file.name for file in found)
+        names = listing([file.name for file in found])
         shared = all(file.name.startswith("model-stride") for file in found)
         hint = "any will do, they share their weights" if shared else "which one is meant?"
         raise ConversionError(f"{folder}: several models inside: {names}; give one of these files ({hint})")
@@ -59,7 +74,7 @@ def _choose_file(folder: Path) -> Path:
 
 def _read_graph_model(source: Path, model: Mapping[str, Any], files: ModelFolder) -> Graph:
     if model.get("format", "graph-model") != "graph-model":
-        raise ConversionError(f"{source}: a TF.js {model['format']!r}; only 'graph-model' can be converted")
+        raise ConversionError(f"{source}: a TF.js {shown(model['format'])}; only 'graph-model' can be converted")
     topology = get(model, "modelTopology", dict, str(source))
     nodes = _sorted_nodes(source, [_read_node(source, entry) for entry in get(topology, "node", list, str(source))])
     groups = [_read_group(source, group, files) for group in get(model, "weightsManifest", list, str(source))]
@@ -67,31 +82,32 @@ def _read_graph_model(source: Path, model: Mapping[str, Any], files: ModelFolder
         raise ConversionError(
             f"{source}: tensors of {total:,} bytes are too large for a PoseNet (at most {MAX_BYTES:,})"
         )
-    tensors: dict[str, NDArray[Any]] = {}
-    for group in groups:
-        for name, tensor in group.tensors(files):
-            if name in tensors:
-                raise ConversionError(f"{source}: two tensors are named {short(name)}")
-            tensors[name] = tensor
-    if missing := [node.name for node in nodes if node.op == "Const" and node.name not in tensors]:
+    names = Counter(entry.name for group in groups for entry in group.entries)
+    if repeated := [name for name, times in names.items() if times > 1]:
+        raise ConversionError(f"{source}: two tensors are named {listing(repeated)}")
+    if missing := [node.name for node in nodes if node.op == "Const" and node.name not in names]:
         raise ConversionError(f"{source}: no weights for: {listing(missing)}")
     stored = {entry.stored.name for group in groups for entry in group.entries}
     quantization: Quantization = "uint8" if "uint8" in stored else "uint16" if "uint16" in stored else "float32"
     outputs = _read_outputs(source, model, nodes)
+    tensors = {name: tensor for group in groups for name, tensor in group.tensors(files)}  # last: all else was checked
     return Graph(nodes, tensors, outputs, source, "graph-model", quantization, files.sha256s, files.blob_sha1s)
 
 
 def _read_node(source: Path, entry: Any) -> Node:
-    name = get(entry, "name", str, f"{source}: a node")
-    op = get(entry, "op", str, f"{source}: {name}")
+    name = get_name(entry, "name", f"{source}: a node")
+    op = get_name(entry, "op", f"{source}: {name}")
     inputs = get(entry, "input", list, f"{source}: {name}") if entry.get("input") is not None else []
     attr = get(entry, "attr", dict, f"{source}: {name}") if "attr" in entry else {}
     try:
-        return Node(name, op, tuple(_node_of(tensor) for tensor in inputs), _read_attrs(attr))
+        attrs, taken = _read_attrs(attr), tuple(_node_of(tensor) for tensor in inputs)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ConversionError(
             f"{source}: attributes of {op} at node {name} cannot be used: {short(str(error))}"
         ) from error
+    for text in (*attrs.fused_ops, *taken):
+        check_name(text, f"{source}: {name}")
+    return Node(name, op, taken, attrs)
 
 
 def _read_attrs(attr: Mapping[str, Any]) -> Attrs:
@@ -110,10 +126,17 @@ def _pair(attr: Mapping[str, Any], key: str) -> tuple[int, int]:
     """Entries 1 and 2 of four: height and width, as TF.js reads them whatever was meant."""
     if key not in attr:
         return (1, 1)
-    _, height, width, _ = map(int, attr[key]["list"]["i"])  # JSON has 64-bit integers as strings
+    _, height, width, _ = map(_integer, attr[key]["list"]["i"])
     if not (0 < height < 1024 and 0 < width < 1024):
         raise ValueError(f"{key} of {height} x {width}")
     return height, width
+
+
+def _integer(value: Any) -> int:
+    """A 64-bit integer, which JSON has as text, too."""
+    if type(value) is int or (isinstance(value, str) and INTEGER.fullmatch(value)):
+        return int(value)
+    raise ValueError(f"not an integer: {shown(value)}")
 
 
 def _text(attr: Mapping[str, Any], key: str, default: str) -> str:
@@ -125,7 +148,7 @@ def _decode(encoded: str) -> str:
     try:
         return base64.b64decode(encoded, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"not base64 text: {encoded!r}") from error
+        raise ValueError(f"not base64 text: {shown(encoded)}") from error
 
 
 def _node_of(tensor: str) -> str:
@@ -156,7 +179,9 @@ def _read_outputs(source: Path, model: Mapping[str, Any], nodes: Sequence[Node])
     signature = model.get("signature")
     if isinstance(signature, dict) and "outputs" in signature:
         outputs = {
-            _node_of(name): _node_of(get(entry, "name", str, f"{source}: output {name}"))
+            _node_of(check_name(name, f"{source}: an output")): _node_of(
+                get_name(entry, "name", f"{source}: output {name}")
+            )
             for name, entry in get(signature, "outputs", dict, f"{source}: signature").items()
         }
     if unknown := set(outputs.values()) - {node.name for node in nodes}:
@@ -182,13 +207,15 @@ class _Entry:
 
     def decode(self, data: memoryview) -> NDArray[Any]:
         """Values as TF.js has them: computed in float64, kept as float32, integers rounded half up."""
-        values = np.frombuffer(data, self.stored).reshape(self.shape)
+        stored = np.frombuffer(data, self.stored)
+        if self.stored is self.dtype:
+            return stored.astype(self.dtype.newbyteorder("=")).reshape(self.shape)
+        values = np.empty(stored.size, self.dtype.newbyteorder("="))
         with np.errstate(all="ignore"):  # what overflows is refused by the conversion, which names the tensor
-            if self.stored is not self.dtype:
-                values = values * self.scale
-                values += self.minimum
-                values = np.floor(values + 0.5) if self.dtype.kind == "i" else values
-            return values.astype(self.dtype.newbyteorder("="))
+            for start in range(0, stored.size, CHUNK):
+                exact = np.multiply(stored[start : start + CHUNK], self.scale, dtype=np.float64) + self.minimum
+                values[start : start + CHUNK] = np.floor(exact + 0.5) if self.dtype.kind == "i" else exact
+        return values.reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +232,17 @@ class _Group:
 
     def tensors(self, files: ModelFolder) -> Iterator[tuple[str, NDArray[Any]]]:
         """Name and value of each."""
-        data, start = memoryview(b"".join(files.read(shard) for shard in self.shards)), 0
+        data, start = memoryview(self.read(files)), 0
         for entry in self.entries:
             yield entry.name, entry.decode(data[start : start + entry.size])
             start += entry.size
+
+    def read(self, files: ModelFolder) -> bytearray:
+        """All shards, one behind the other."""
+        data = bytearray()
+        for shard in self.shards:
+            data += files.read(shard)
+        return data
 
 
 def _read_group(source: Path, group: Any, files: ModelFolder) -> _Group:
@@ -226,7 +260,7 @@ def _read_group(source: Path, group: Any, files: ModelFolder) -> _Group:
 
 
 def _read_entry(source: Path, entry: Any) -> _Entry:
-    name = get(entry, "name", str, f"{source}: a tensor")
+    name = get_name(entry, "name", f"{source}: a tensor")
     where = f"{source}: {name}"
     shape, dtype = get_shape(entry, where), _dtype(entry, DTYPES, where)
     if "quantization" not in entry:
@@ -241,12 +275,12 @@ def _read_entry(source: Path, entry: Any) -> _Entry:
 def _dtype(value: Any, known: Mapping[str, np.dtype[Any]], where: str) -> np.dtype[Any]:
     name = get(value, "dtype", str, where)
     if name not in known:
-        raise ConversionError(f"{where}: unknown dtype {short(repr(name))}; known are {', '.join(known)}")
+        raise ConversionError(f"{where}: unknown dtype {shown(name)}; known are {', '.join(known)}")
     return known[name]
 
 
 def _finite(value: Mapping[str, Any], key: str, where: str) -> float:
     number = value.get(key)
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= sys.float_info.max:
-        raise ConversionError(f"{where}: {key!r} is not a finite number: {short(repr(number))}")
+        raise ConversionError(f"{where}: {key!r} is not a finite number: {shown(number)}")
     return float(number)

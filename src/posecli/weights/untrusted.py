@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from posecli.errors import ConversionError
 
-MAX_BYTES = 512 * 1024 * 1024  # of all files together; the largest official model, ResNet50 float, has 94 MB
+MAX_BYTES = 128 * 1024 * 1024  # of all files, and of all tensors; the largest official model, ResNet50, has 95 MB
 MAX_JSON_BYTES = 16 * 1024 * 1024  # parsed, JSON takes up to 25 times the memory; the official files stay below 200 kB
 MAX_RANK = 8  # of a tensor; a convolution has 4
 MAX_SIDE = 2**31 - 1  # of a tensor; products stay short enough to print
+MAX_NAME = 256  # letters; those of the official models have up to 82
 MAX_SHOWN = 8  # names in one message
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class ModelFolder:
 
     def _inside(self, name: str) -> Path:
         """Resolve a name without leaving the folder, on any system: no URL, no drive, nothing absolute, no `..`."""
-        path = PureWindowsPath(name)  # splits at both kinds of slash
+        path = PureWindowsPath(check_name(name, str(self.folder)))  # splits at both kinds of slash
         if not path.parts or path.anchor or ".." in path.parts or "://" in name:
             raise ConversionError(f"{self.folder}: the model names a file that is not inside its folder: {name!r}")
         return self.folder.joinpath(*path.parts)
@@ -100,16 +101,36 @@ def get(value: Any, key: str, kind: type[T], where: str) -> T:
     """The field `key` of a JSON object, of the kind it should have. Raises ConversionError otherwise."""
     found = value.get(key) if isinstance(value, dict) else None
     if not isinstance(found, kind):
-        raise ConversionError(f"{where}: expected {key!r} with a {kind.__name__}, got {short(repr(found))}")
+        raise ConversionError(f"{where}: expected {key!r} with a {kind.__name__}, got {shown(found)}")
     return found
+
+
+def get_name(value: Any, key: str, where: str) -> str:
+    """The field `key` of a JSON object, a name of something. Raises ConversionError otherwise."""
+    return check_name(get(value, key, str, where), where)
+
+
+def check_name(name: str, where: str) -> str:
+    """Give back what a model calls something. Raises ConversionError for what would not fit into a message."""
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise ConversionError(f"{where}: not a name, of up to {MAX_NAME} printable letters: {shown(name)}")
+    return name
 
 
 def get_shape(value: Any, where: str) -> tuple[int, ...]:
     """The shape of a tensor: `value["shape"]`, positive whole numbers. Raises ConversionError otherwise."""
     shape = get(value, "shape", list, where)
     if len(shape) > MAX_RANK or not all(type(side) is int and 0 < side <= MAX_SIDE for side in shape):
-        raise ConversionError(f"{where}: not a shape: {short(repr(shape))}")
+        raise ConversionError(f"{where}: not a shape: {shown(shape)}")
     return tuple(shape)
+
+
+def shown(value: Any) -> str:
+    """A JSON value for a message."""
+    try:
+        return short(repr(value))
+    except (RecursionError, ValueError):  # nested as deep as can be parsed; a number of too many digits
+        return f"<{type(value).__name__}>"
 
 
 def short(text: str) -> str:
