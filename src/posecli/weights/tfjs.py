@@ -57,7 +57,7 @@ def read_model(path: Path) -> Graph:
         return _read_graph_model(source, model, files)
     if model and all(isinstance(entry, dict) and "filename" in entry for entry in model.values()):
         return read_first_release(source, model, files)
-    raise ConversionError(f"{source}: neither a TF.js graph model nor a first-release manifest")
+    raise ConversionError(f"{source}: neither a TF.js graph model nor a first-release manifest; give one of these")
 
 
 def _choose_file(folder: Path) -> Path:
@@ -254,7 +254,8 @@ def _read_group(source: Path, group: Any, files: ModelFolder) -> _Group:
     expected, actual = sum(entry.size for entry in entries), sum(files.claim(shard) for shard in shards)
     if expected != actual:
         raise ConversionError(
-            f"{source}: its tensors take {expected:,} bytes, but {listing(shards)} have {actual:,}; download them again"
+            f"{source}: its tensors take {expected:,} bytes, its shards have {actual:,}; download these again: "
+            f"{listing(shards)}"
         )
     return _Group(tuple(shards), entries)
 
