@@ -91,7 +91,8 @@ def parse_json(data: bytes, source: Path) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ConversionError(f"{source}: not JSON ({error}); give a model.json or a manifest.json, or download it again") from error
+        remedy = "give a model.json or a manifest.json, or download it again"
+        raise ConversionError(f"{source}: not JSON ({error}); {remedy}") from error
     if not isinstance(value, dict):
         raise ConversionError(f"{source}: not a TF.js model: a JSON {type(value).__name__} instead of an object")
     return value
