@@ -22,3 +22,12 @@ def test_mirroring_the_parts_maps_the_skeleton_onto_itself() -> None:
 def test_twelve_edges_are_drawn_and_none_in_the_face() -> None:
     assert len(skeleton.DRAWN_EDGES) == 12
     assert min(part for edge in skeleton.DRAWN_EDGES for part in edge) == skeleton.PART_INDEX["left_shoulder"]
+
+
+def test_mirroring_exchanges_left_and_right_by_name() -> None:
+    def mirrored(name: str) -> str:
+        return name.replace("left_", "RIGHT_").replace("right_", "left_").lower()
+
+    assert [skeleton.PARTS[part] for part in skeleton.PART_MIRROR] == [mirrored(name) for name in skeleton.PARTS]
+    named = [(skeleton.PARTS[a], skeleton.PARTS[b]) for a, b in skeleton.TREE_EDGES]
+    assert [named[edge] for edge in skeleton.EDGE_MIRROR] == [(mirrored(a), mirrored(b)) for a, b in named]

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 
 from posecli.errors import UsageError
 
-Decoder = Literal["tfjs", "port2018"]
+Decoder = Literal["tfjs", "port2018", "accurate"]
 Dilation = Literal["both", "height"]  # (r, r), as trained; (r, 1), as TF.js runs its second-release graphs
 ResizeMode = Literal["aspect", "tfjs"]
 PresetName = Literal["tfjs", "demo-photo", "demo-camera", "port2018"]
+QualityName = Literal["fast", "balanced", "best"]
 BackendName = Literal["auto", "torch"]
 Precision = Literal["float32"]
 Exists = Literal["skip", "overwrite", "error"]
@@ -24,6 +25,7 @@ Background = Literal["original", "black", "transparent"]
 DEFAULT_MODEL = "mobilenet-075"
 DEFAULT_JOBS = 4  # files downloaded at once
 MOST_POSES = 10_000
+MIN_SCALE, MAX_SCALE = 0.1, 4.0  # of size, in test-time scales
 MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid; above, memory runs out
 
 
@@ -31,12 +33,12 @@ MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid;
 class DecodeOptions:
     """How fields become poses. Raises UsageError for a value out of range."""
 
-    decoder: Decoder = "tfjs"
+    decoder: Decoder = "accurate"
     single: bool = False  # one person: the best cell of each part
     max_poses: int = 20
     score_threshold: float = 0.3  # of a root part, in [0, 1]
     nms_radius: float = 20.0  # network-input px
-    min_pose_score: float = 0.15  # in [0, 1]; poses below are dropped
+    min_pose_score: float = 0.25  # in [0, 1]; poses below are dropped
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "min_pose_score"):
@@ -54,11 +56,14 @@ class EstimatorOptions(DecodeOptions):
 
     model: str = DEFAULT_MODEL  # a name, or a path to converted weights; `resolve_options` takes NAME@STRIDE too
     preset: PresetName | None = None
+    quality: QualityName | None = None
     stride: int = 16
-    size: int = 513  # long side (aspect) or both sides (tfjs) of the network's input, px
+    size: int = 641  # long side (aspect) or both sides (tfjs) of the network's input, px
     resize: ResizeMode = "aspect"
     dilation: Dilation = "both"
     min_part_score: float = 0.2  # in [0, 1]; parts below are neither drawn nor boxed
+    flip_test: bool = False  # fields averaged with those of the mirrored image: twice the network's time
+    scales: tuple[float, ...] = (1.0,)  # factors of size at which the network sees each image
     mirror: bool = False  # the original's flipHorizontal: x becomes width - 1 - x
     device: str = "auto"  # auto, cpu, cuda[:n], mps
     backend: BackendName = "auto"
@@ -71,13 +76,29 @@ class EstimatorOptions(DecodeOptions):
         choices = {"resize": ResizeMode, "dilation": Dilation, "backend": BackendName, "precision": Precision}
         for name, kinds in choices.items():
             check_choice(name, getattr(self, name), kinds)
+        if self.quality is not None:
+            check_choice("quality", self.quality, QualityName)
+        if not (self.scales and all(MIN_SCALE <= scale <= MAX_SCALE for scale in self.scales)):
+            shown = ",".join(f"{scale:g}" for scale in self.scales)
+            raise UsageError(f"--scales must be factors between {MIN_SCALE} and {MAX_SCALE}, got {shown or 'none'}")
         if self.stride not in (8, 16, 32):
             raise UsageError(f"--stride must be 8, 16 or 32, got {self.stride}")
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise UsageError(f"--size must lie between {MIN_SIZE} and {MAX_SIZE} px, got {self.size}")
+        if max(self.scales) * self.size > MAX_SIZE:
+            raise UsageError(f"--size times the largest of --scales must not exceed {MAX_SIZE} px")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads must be at least 1, got {self.threads}")
 
+
+# What each quality fixes beside the defaults: size, decoder and test-time options, never a threshold.
+QUALITIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "fast": {"size": 385, "decoder": "accurate"},
+        "balanced": {"size": 641, "decoder": "accurate"},  # the defaults
+        "best": {"size": 641, "decoder": "accurate", "scales": (0.6, 1.0, 1.6)},
+    }
+)
 
 # What each preset fixes beside the defaults: decoder, dilation, thresholds, NMS radius, most poses, precision; never
 # size, stride or resize. The numbers are those of the programs it stands for.
@@ -127,10 +148,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOptions:
-    """Combine what was asked for: an explicit option beats the preset, the preset beats the defaults.
+    """Combine what was asked for: an explicit option beats the preset, which beats the quality, then the defaults.
 
-    An option that is None was not asked for. Raises UsageError for an unknown preset or a value out of range, and
-    TypeError for an unknown option.
+    An option that is None was not asked for. Raises UsageError for an unknown preset or quality or a value out of
+    range, and TypeError for an unknown option.
     """
     unknown = explicit.keys() - {field.name for field in fields(EstimatorOptions)}
     if unknown:
@@ -142,9 +163,11 @@ def resolve_options(preset: str | None = None, **explicit: Any) -> EstimatorOpti
             raise UsageError(f"--model {asked['model']} and --stride {asked['stride']} contradict each other; give one")
         asked["model"] = name
     chosen: dict[str, Any] = {}
+    if quality := asked.get("quality"):
+        chosen |= QUALITIES[check_choice("quality", quality, QualityName)]
     if preset is not None:
         check_choice("preset", preset, PresetName)
-        chosen = {"preset": preset, **PRESETS[preset]}
+        chosen |= {"preset": preset, **PRESETS[preset]}
     return replace(EstimatorOptions(), **{**chosen, **asked})
 
 
@@ -152,6 +175,14 @@ def split_model(model: str) -> tuple[str, int | None]:
     """The name and the output stride of a model given as NAME@STRIDE; anything else, such as a path, stays whole."""
     match = re.fullmatch(r"([A-Za-z0-9._-]+)@(\d{1,3})", model)
     return (match[1], int(match[2])) if match else (model, None)
+
+
+def parse_scales(text: str | None) -> tuple[float, ...] | None:
+    """The factors in a text such as 0.7,1,1.4. Raises UsageError for anything else."""
+    try:
+        return None if text is None else tuple(float(factor) for factor in text.split(","))
+    except ValueError:
+        raise UsageError(f"--scales must be numbers separated by commas, such as 0.7,1,1.4; got {text!r}") from None
 
 
 def check_choice(option: str, value: str, kinds: Any) -> Any:

@@ -68,6 +68,11 @@ LEFT_RIGHT_PAIRS = tuple(
     (index, PART_INDEX[name.replace("left_", "right_")]) for name, index in PART_INDEX.items() if name[:5] == "left_"
 )
 
+# What each part and each tree edge becomes in the mirrored image: left and right change places.
+_PARTNER = {a: b for pair in LEFT_RIGHT_PAIRS for a, b in (pair, pair[::-1])}
+PART_MIRROR = tuple(_PARTNER.get(part, part) for part in range(NUM_PARTS))
+EDGE_MIRROR = tuple(TREE_EDGES.index((PART_MIRROR[parent], PART_MIRROR[child])) for parent, child in TREE_EDGES)
+
 # Per-part standard deviations of COCO's object keypoint similarity (cocodataset.org, keypoint evaluation).
 COCO_SIGMAS = (
     0.026,

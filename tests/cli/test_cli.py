@@ -103,7 +103,7 @@ def test_every_option_stands_in_the_readme(run: Run) -> None:
 def test_the_help_shows_effective_values(run: Run) -> None:
     text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", run("export", "--help").output).split())
     assert "[default: 0.3; tfjs 0.5; demo-photo 0.1; demo-camera 0.1; port2018 0.5]" in text
-    assert "[default: 513]" in text
+    assert "[default: 641]" in text
 
 
 # export

@@ -29,7 +29,7 @@ many = settings(max_examples=300, deadline=None)
 
 
 def options(threshold: float = 0.5, radius: float = 20.0, max_poses: int = 20) -> DecodeOptions:
-    return DecodeOptions(score_threshold=threshold, nms_radius=radius, max_poses=max_poses, min_pose_score=0.0)
+    return DecodeOptions("tfjs", score_threshold=threshold, nms_radius=radius, max_poses=max_poses, min_pose_score=0.0)
 
 
 def blank(height: int = 5, width: int = 5, stride: int = 16) -> Fields:

@@ -1,4 +1,4 @@
-"""The decoders once more, slow and literal: oracles of the fast ones. They share nothing with `src` but the tree.
+"""The decoders once more, slow and literal: oracles of the fast ones. They share the body's data with `src`, no code.
 
 A field is a nested list or array read as field[channel][y][x]; a point is (y, x) in network-input px. Rounding is done
 in exact arithmetic, so fields must be finite.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecli.skeleton import TREE_EDGES
+from posecli.skeleton import COCO_SIGMAS, TREE_EDGES
 
 Field = NDArray[np.float32]
 Point = tuple[float, float]
@@ -183,3 +183,101 @@ def port2018(grid: Grid, threshold: float, radius: float, max_poses: int, min_po
         if len(poses) >= max_poses:
             break
     return poses
+
+
+class CloseCallError(Exception):
+    """A yes or no of the accurate decoder hangs on the last digits, which the order of summation decides."""
+
+
+def exceeds(a: float, b: float) -> bool:
+    if abs(a - b) <= 1e-9 * max(1.0, abs(a), abs(b)):
+        raise CloseCallError
+    return a > b
+
+
+def accurate(grid: Grid, threshold: float, radius: float, max_poses: int) -> list[Found]:
+    """The accurate decoder, with whole arrays where that one has loops, so that sums differ in their last digits."""
+    cells = [(p, y, x) for p in range(grid.parts) for y in range(grid.height) for x in range(grid.width)]
+    roots = [(p, y, x) for p, y, x in cells if grid.score(p, (y, x)) >= threshold and grid.is_peak(p, y, x)]
+    roots.sort(key=lambda root: -grid.score(root[0], root[1:]))  # stable
+    poses: list[Found] = []
+    for root, y, x in roots:
+        point = settled(grid, root, grid.position(root, (y, x)))
+        if len(poses) == max_poses or any(surely_near(pose.points[root], point, radius) for pose in poses):
+            continue
+        placed = {root: (point, between(grid, grid.heatmaps, root, point))}
+        steps = [(edge, child, parent, grid.backward) for edge, (parent, child) in enumerate(TREE_EDGES)][::-1]
+        steps += [(edge, parent, child, grid.forward) for edge, (parent, child) in enumerate(TREE_EDGES)]
+        for edge, source, target, field in steps:
+            if source in placed and target not in placed:
+                placed[target] = accurate_step(grid, field, edge, placed[source][0], target)
+        for edge, source, target, field in steps:
+            # Of two equals neither can lead the other up.
+            if placed[source][1] > placed[target][1]:
+                proposed = accurate_step(grid, field, edge, placed[source][0], target)
+                if exceeds(proposed[1] - placed[target][1], 0.2):
+                    placed[target] = proposed
+        points = [placed[part][0] for part in range(grid.parts)]
+        part_scores = [placed[part][1] for part in range(grid.parts)]
+        own = [not any(surely_near(pose.points[p], points[p], radius) for pose in poses) for p in range(grid.parts)]
+        share = sum(score for score, is_own in zip(part_scores, own, strict=True) if is_own) / grid.parts
+        score = (share * expected_oks(points, part_scores, grid.stride)) ** 0.5
+        poses.append(Found(points, part_scores, score))
+    ranked = sorted(poses, key=lambda pose: -pose.score)
+    for i in range(len(ranked) - 1):
+        exceeds(ranked[i].score, ranked[i + 1].score)
+    return ranked
+
+
+def surely_near(a: Point, b: Point, radius: float) -> bool:
+    return not exceeds((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2, radius**2)
+
+
+def accurate_step(grid: Grid, field: Field, edge: int, source: Point, target: int) -> tuple[Point, float]:
+    point = source
+    for vectors, channel, pairs in ((field, edge, len(TREE_EDGES)), *[(grid.offsets, target, grid.parts)] * 2):
+        moves = [between(grid, vectors, channel + axis * pairs, point) for axis in (0, 1)]
+        point = point[0] + moves[0], point[1] + moves[1]
+    point = settled(grid, target, point)
+    return point, between(grid, grid.heatmaps, target, point)
+
+
+def between(grid: Grid, field: Field, channel: int, point: Point) -> float:
+    """Bilinear reading, as a sum of hats over all cells."""
+    y = min(max(point[0] / grid.stride, 0), grid.height - 1)
+    x = min(max(point[1] / grid.stride, 0), grid.width - 1)
+    hats_y = np.maximum(0, 1 - np.abs(np.arange(grid.height) - y))
+    hats_x = np.maximum(0, 1 - np.abs(np.arange(grid.width) - x))
+    return float(hats_y @ field[channel].astype(np.float64) @ hats_x)
+
+
+def settled(grid: Grid, part: int, point: Point) -> Point:
+    cells = np.indices((grid.height, grid.width)) * float(grid.stride)  # (2, h, w) px
+    votes = cells + grid.offsets[[part, part + grid.parts]]
+    border = cells[:, -1, -1].reshape(2, 1, 1)
+    for _ in range(5):
+        at = np.reshape(point, (2, 1, 1))
+        weights = grid.heatmaps[part] * np.exp(-((votes - at) ** 2).sum(axis=0) / 128)
+        # A point that no cell is near to, along an axis, is taken for the nearest one that has a cell on its rim.
+        middle = np.clip(at, -32, border + 32)
+        on_rim = np.abs(np.abs(cells - middle) - 32) <= 1e-6
+        is_sure = (middle <= -32 + 1e-6) | (middle >= border + 32 - 1e-6)
+        is_far = (np.abs(cells - middle) > 32 + 1e-6).any(axis=0)
+        weights[is_far] = 0
+        total = float(weights.sum())
+        if weights[(on_rim & ~is_sure).any(axis=0)].sum() > 1e-12 * total:
+            raise CloseCallError
+        if not exceeds(total * 1e6, 1):
+            break
+        point = (float((weights * votes[0]).sum()) / total, float((weights * votes[1]).sum()) / total)
+    return point
+
+
+def expected_oks(points: list[Point], part_scores: list[float], stride: int) -> float:
+    """Mean over the parts, weighted by how likely each is annotated, of the OKS that it can expect."""
+    seen = np.array([p for p, score in zip(points, part_scores, strict=True) if exceeds(score, 0.2)] or [(0.0, 0.0)])
+    area = float(np.prod(np.maximum(seen.max(axis=0) - seen.min(axis=0), stride)))
+    expected = [
+        score / (1 + 49 / (area * (2 * sigma) ** 2)) for score, sigma in zip(part_scores, COCO_SIGMAS, strict=True)
+    ]
+    return float(np.average(expected, weights=part_scores)) if sum(part_scores) else 0.0

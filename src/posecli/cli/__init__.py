@@ -9,6 +9,7 @@ from posecli.cli.annotate import annotate
 from posecli.cli.common import EXIT_CODES, paragraphs
 from posecli.cli.convert_weights import convert_weights
 from posecli.cli.doctor import doctor
+from posecli.cli.evaluate import evaluate
 from posecli.cli.export import export
 from posecli.cli.fetch_weights import fetch_weights
 from posecli.cli.models import models_app
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
+app.command(help=paragraphs(evaluate.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(evaluate)
 app.command("fetch-weights", help=paragraphs(fetch_weights.__doc__), epilog=EXIT_CODES)(fetch_weights)
 app.add_typer(models_app, name="models")
 app.command("convert-weights", help=paragraphs(convert_weights.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(

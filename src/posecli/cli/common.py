@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from posecli.errors import PosecliError, UsageError
 from posecli.files import cannot_write
-from posecli.options import PRESETS, EstimatorOptions, resolve_options
+from posecli.options import PRESETS, EstimatorOptions, parse_scales, resolve_options
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -177,6 +177,39 @@ Preset = Annotated[
         panel=DECODE_PANEL,
     ),
 ]
+Quality = Annotated[
+    str | None,
+    option(
+        "--quality",
+        metavar="NAME",
+        help="fast, balanced (the defaults) or best: size, decoder and test-time options at once. An option given "
+        "explicitly wins, and so does a preset; thresholds are never part of it.",
+        panel=MODEL_PANEL,
+    ),
+]
+FlipTest = Annotated[
+    bool | None,
+    flag("--flip-test", help="See the mirrored image too, and average: twice the network's time.", panel=MODEL_PANEL),
+]
+Scales = Annotated[
+    str | None,
+    option(
+        "--scales",
+        metavar="F,F,...",
+        help="See the image at several sizes, factors of --size such as 0.7,1,1.4, and merge what is found.",
+        panel=MODEL_PANEL,
+    ),
+]
+DecoderName = Annotated[
+    str | None,
+    option(
+        "--decoder",
+        metavar="NAME",
+        help="accurate; or tfjs, port2018: as those programs decode. "
+        "[dim]\\[default: accurate; with a preset, its own][/]",
+        panel=DECODE_PANEL,
+    ),
+]
 Single = Annotated[
     bool | None, flag("--single", help="Expect one person: the best place of each part.", panel=DECODE_PANEL)
 ]
@@ -218,7 +251,11 @@ def _shared(
     stride: Stride = None,
     size: Size = None,
     resize: Resize = None,
+    quality: Quality = None,
+    flip_test: FlipTest = None,
+    scales: Scales = None,
     preset: Preset = None,
+    decoder: DecoderName = None,
     single: Single = None,
     max_poses: MaxPoses = None,
     score_threshold: ScoreThreshold = None,
@@ -253,6 +290,7 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**values: Any) -> None:
         with error_boundary(values.pop("debug")):
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
+            asked["scales"] = parse_scales(asked["scales"])
             if values["batch_size"] < 1:
                 raise UsageError(f"--batch-size must be at least 1, got {values['batch_size']}")
             command(**values, options=resolve_options(**asked))

@@ -49,6 +49,12 @@ def decode(
         yx, part_scores, scores = decode_multi(
             heatmaps, offsets, forward, backward, stride, max_poses, threshold, radius
         )
+    elif options.decoder == "accurate":
+        from posecli.decode.hough import decode_hough
+
+        yx, part_scores, scores = decode_hough(
+            heatmaps, offsets, forward, backward, stride, max_poses, threshold, radius
+        )
     else:
         from posecli.decode.port2018 import decode_port2018
 

@@ -26,10 +26,12 @@ def hand_over(
         keep = scores[pose] >= min_pose_score  # false for NaN
         for part in range(NUM_PARTS):
             y, x, part_score = yx[pose, part, 0], yx[pose, part, 1], part_scores[pose, part]
-            keep &= np.isfinite(y) and np.isfinite(x) and np.isfinite(part_score)
             xy[kept, part, 0], xy[kept, part, 1] = x, y
             kept_part_scores[kept, part] = part_score
+            keep &= np.isfinite(xy[kept, part, 0]) and np.isfinite(xy[kept, part, 1])  # as float32, which is narrower
+            keep &= np.isfinite(kept_part_scores[kept, part])
         kept_scores[kept] = scores[pose]
+        keep &= np.isfinite(kept_scores[kept])
         if keep:
             kept += 1  # otherwise the next pose takes this place
     return xy[:kept], kept_part_scores[:kept], kept_scores[:kept]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from posecli.errors import UsageError
 from posecli.poses import Poses
@@ -25,15 +25,39 @@ VISIBILITY = 1
 _MAX_ID_DIGITS = 18  # what fits into 64 bits
 
 
+def read_annotation_file(path: Path) -> dict[str, Any]:
+    """A COCO annotation file as it stands, with "images" that have "id" and "file_name".
+
+    Raises UsageError where it cannot be read, or is none.
+    """
+    try:
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        for image in document["images"]:
+            image["id"], image["file_name"] = int(image["id"]), str(image["file_name"])
+        return document
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check --annotations") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f'{path}: no COCO annotations: "images" with "id" and "file_name" expected') from error
+
+
 def read_image_ids(annotations: Path) -> dict[str, int]:
     """The image ids of a COCO annotation file, by file name. Raises UsageError where the file has none."""
-    try:
-        images = json.loads(annotations.read_bytes())["images"]
-        return {str(image["file_name"]): int(image["id"]) for image in images}
-    except OSError as error:
-        raise UsageError(f"{annotations}: cannot be read ({error.strerror}); check --annotations") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f'{annotations}: no COCO annotations: "images" with "id" and "file_name" expected') from error
+    return {image["file_name"]: image["id"] for image in read_annotation_file(annotations)["images"]}
+
+
+def coco_results(image_id: int, poses: Poses) -> list[dict[str, Any]]:
+    """One result per pose, rounded as the file has it."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": PERSON_CATEGORY,
+            # 51: x, y, v of 17 parts in COCO's order, which is ours
+            "keypoints": [value for x, y in rounded(pose.xy[0], XY_DECIMALS) for value in (x, y, VISIBILITY)],
+            "score": rounded(pose.scores[0], SCORE_DECIMALS),
+        }
+        for pose in poses
+    ]
 
 
 class CocoSink(Sink):
@@ -75,16 +99,7 @@ class CocoSink(Sink):
             raise FrameOutputError(
                 f"{frame.name}: not among the images of --annotations; leave it out, or --annotations"
             )
-        for pose in poses:
-            keypoints = [
-                value for x, y in rounded(pose.xy[0], XY_DECIMALS) for value in (x, y, VISIBILITY)
-            ]  # 51: x, y, v of 17 parts in COCO's order, which is ours
-            result = {
-                "image_id": image_id,
-                "category_id": PERSON_CATEGORY,
-                "keypoints": keypoints,
-                "score": rounded(pose.scores[0], SCORE_DECIMALS),
-            }
+        for result in coco_results(image_id, poses):
             self._output.write(f"{self._separator}{json.dumps(result)}")
             self._separator = ",\n"
         self._output.keep()

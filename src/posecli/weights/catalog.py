@@ -47,7 +47,7 @@ COSTS: Mapping[str, Cost] = MappingProxyType(  # by network
         "resnet50": Cost(23_717_107, 64.39),
     }
 )
-# Name -> AP as scripts/measure_models.py prints it. The weights of the others were not at hand.
+# Name -> AP as `posecli evaluate` prints it (CONTRIBUTING.md says how). The weights of the others were not at hand.
 _APS: Mapping[str, float] = {
     "mobilenet-050": 20.8,
     "mobilenet-050-quant2": 21.0,
