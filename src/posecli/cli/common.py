@@ -182,8 +182,9 @@ Quality = Annotated[
     option(
         "--quality",
         metavar="NAME",
-        help="fast, balanced (the defaults) or best: size, decoder and test-time options at once. An option given "
-        "explicitly wins, and so does a preset; thresholds are never part of it.",
+        help="fast (28.6 AP, half the time), balanced (39.0 AP, the defaults) or best (43.0 AP, 3.5 times the time): "
+        "size, decoder and test-time options at once. An option given explicitly wins, and so does a preset; "
+        "thresholds are never part of it.",
         panel=MODEL_PANEL,
     ),
 ]
