@@ -37,7 +37,7 @@ def test_extras_leave_out_what_developers_need() -> None:
     found = {extra.name: extra for extra in packages.extras()}
     assert "eval" in found
     assert "dev" not in found
-    assert [library.name for library in found["eval"].libraries] == ["pycocotools"]
+    assert [library.name for library in found["eval"].libraries] == ["matplotlib", "pycocotools"]
     assert not any(library.problem for extra in found.values() for library in extra.libraries)
 
 
