@@ -124,7 +124,9 @@ def test_a_point_whose_cells_disagree_lands_on_their_weighted_mean() -> None:
     x = 66.0
     for _ in range(5):
         weights = np.array([0.75, 0.25]) * np.exp(-((np.array([66.0, 70.0]) - x) ** 2) / (2 * 8**2))
-        x = float(weights @ (66.0, 70.0) / weights.sum())
+        x, before = float(weights @ (66.0, 70.0) / weights.sum()), x
+        if x - before < 0.25:
+            break
     np.testing.assert_allclose(pose.xy[0, 0], (x, 64), rtol=1e-6)
 
 
@@ -207,7 +209,7 @@ def test_settling(python: bool, rng: np.random.Generator) -> None:
     # Votes that agree exactly are the fixed point, and it is reached at once from anywhere that hears them.
     for start in target + np.array([(0, 0), (20, -20), (-1, 2)]):
         np.testing.assert_allclose(settle(0, *start, fields.heatmaps, fields.offsets, 16), target, rtol=1e-14)
-    # Too far to hear them: exp(-60^2 / 128) is nothing.
+    # Too far to hear them.
     assert settle(0, 61.25, 107.5, fields.heatmaps, fields.offsets, 16) == (61.25, 107.5)
 
 
@@ -226,6 +228,27 @@ def test_a_cell_votes_up_to_the_radius_and_not_beyond() -> None:
         y, x = hough.settle(0, 64.0, x, fields.heatmaps, fields.offsets, 16)
         assert (y, x) == (64, pytest.approx(settled))
         assert hough.settle(0, y, x, fields.heatmaps, fields.offsets, 16) == (64, pytest.approx(settled))
+
+
+def test_a_root_that_starts_on_an_accepted_part_is_dropped_wherever_it_would_settle() -> None:
+    for start, poses in ((83.0, 1), (85.0, 2)):  # 19 and 21 px from the first pose; settled, both are further away
+        fields = blank()
+        fields.heatmaps[0, 4, 4] = 1.0
+        fields.heatmaps[0, 3:6, 7] = 0.49
+        fields.heatmaps[0, 4, 6] = 0.5
+        fields.offsets[NUM_PARTS, 4, 6] = start - 96
+        fields.offsets[NUM_PARTS, 3:6, 7] = 95 - 112
+        fields.offsets[0, 3:6:2, 7] = 16, -16
+        assert hough.settle(0, 64.0, start, fields.heatmaps, fields.offsets, 16)[1] > 84.5
+        assert len(decode(*fields, options())) == poses
+
+
+def test_a_vote_for_a_place_beyond_the_radius_does_not_count() -> None:
+    fields = blank()
+    fields.heatmaps[0, 4, 4:6] = 0.01, 1.0
+    for offset, moves in ((-16 + 31.0, True), (-16 + 33.0, False)):
+        fields.offsets[NUM_PARTS, 4, 5] = offset  # the cell at x = 80 votes for 64 and that much
+        assert (hough.settle(0, 64.0, 64.0, fields.heatmaps, fields.offsets, 16)[1] > 64.1) == moves
 
 
 @pytest.mark.parametrize("python", [False, True])

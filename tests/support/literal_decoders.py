@@ -202,8 +202,10 @@ def accurate(grid: Grid, threshold: float, radius: float, max_poses: int) -> lis
     roots.sort(key=lambda root: -grid.score(root[0], root[1:]))  # stable
     poses: list[Found] = []
     for root, y, x in roots:
-        point = settled(grid, root, grid.position(root, (y, x)))
-        if len(poses) == max_poses or any(surely_near(pose.points[root], point, radius) for pose in poses):
+        start = grid.position(root, (y, x))
+        point = settled(grid, root, start)
+        claimed = [pose.points[root] for pose in poses]
+        if len(poses) == max_poses or any(surely_near(c, p, radius) for c in claimed for p in (start, point)):
             continue
         placed = {root: (point, between(grid, grid.heatmaps, root, point))}
         steps = [(edge, child, parent, grid.backward) for edge, (parent, child) in enumerate(TREE_EDGES)][::-1]
@@ -257,7 +259,10 @@ def settled(grid: Grid, part: int, point: Point) -> Point:
     border = cells[:, -1, -1].reshape(2, 1, 1)
     for _ in range(5):
         at = np.reshape(point, (2, 1, 1))
-        weights = grid.heatmaps[part] * np.exp(-((votes - at) ** 2).sum(axis=0) / 128)
+        squared = ((votes - at) ** 2).sum(axis=0)
+        weights = grid.heatmaps[part] * np.exp(-squared / 128) * (squared <= 32**2)
+        if (np.abs(squared - 32**2) <= 1e-6).any():
+            raise CloseCallError
         # A point that no cell is near to, along an axis, is taken for the nearest one that has a cell on its rim.
         middle = np.clip(at, -32, border + 32)
         on_rim = np.abs(np.abs(cells - middle) - 32) <= 1e-6
@@ -269,7 +274,10 @@ def settled(grid: Grid, part: int, point: Point) -> Point:
             raise CloseCallError
         if not exceeds(total * 1e6, 1):
             break
+        before = point
         point = (float((weights * votes[0]).sum()) / total, float((weights * votes[1]).sum()) / total)
+        if exceeds(0.25**2, (point[0] - before[0]) ** 2 + (point[1] - before[1]) ** 2):
+            break
     return point
 
 

@@ -4,14 +4,15 @@ The original reads each field at the nearest cell and believes the one cell it e
 cells, bilinearly, and cells vote, as in the Hough score maps of PersonLab (arXiv 1803.08225): each says where a part is
 (`cell * stride + offset`) and how sure it is (its heatmap).
 
-A point settles where the votes around it agree: five times, it moves to the mean of the votes of the cells within
-VOTING_RADIUS (in y and in x; beyond the grid, of the cells at its border), each weighted by its heatmap and by a
-Gaussian of VOTE_SIGMA of its vote's distance; it stays where these weights come to nothing. That is mean shift, and
-ends at a peak of the Hough score map without computing the map.
+A point settles where the votes around it agree: up to five times, until it moves by less than SETTLED, it moves to the
+mean of the votes of the cells within VOTING_RADIUS (in y and in x; beyond the grid, of the cells at its border), each
+weighted by its heatmap and by a Gaussian of VOTE_SIGMA of its vote's distance, votes beyond VOTING_RADIUS by 0; it
+stays where these weights come to nothing. That is mean shift, and ends at a peak of the Hough score map without
+computing the map.
 
 1. Roots: every (part, cell) whose score reaches the threshold and that no neighbour in its 3x3 window exceeds, by
    decreasing score, equal ones in scan order (part, y, x). Each starts where its cell says, and settles.
-2. Drop a root within the NMS radius of the same part of an accepted pose.
+2. Drop a root within the NMS radius of the same part of an accepted pose, where it starts or where it has settled.
 3. Grow a pose from it along the tree, in the original's order: edges 15..0 from child to parent, then 0..15 from parent
    to child. A step adds the displacement at the source, follows the offsets twice, and settles; its score is the
    heatmap where it has settled.
@@ -37,6 +38,8 @@ from posecli.skeleton import COCO_SIGMAS, NUM_EDGES, NUM_PARTS, TREE_EDGES
 VOTING_RADIUS = 32.0  # px: of the disks that the networks were trained on
 VOTE_SIGMA = 8.0  # px: half a cell of stride 16
 SETTLE_STEPS = 5
+SETTLED = 0.25  # px: a shorter step is the last
+ROOT, NOT_PLACED = -1, -2  # in place of the step of `grow` that placed a part
 OFFSET_STEPS = 2  # as the original's refinement
 SECOND_LOOK_GAIN = 0.2  # in score
 LOCALISATION_ERROR = 7.0  # px, standard deviation in y and in x
@@ -73,13 +76,15 @@ def decode_hough(
         cell_y, cell_x = divmod(cell, width)
         y = cell_y * stride + np.float64(offsets[part, cell_y, cell_x])
         x = cell_x * stride + np.float64(offsets[NUM_PARTS + part, cell_y, cell_x])
+        if is_claimed(part, y, x, yx[:found], squared_radius):
+            continue
         y, x = settle(part, y, x, heatmaps, offsets, stride)
         if is_claimed(part, y, x, yx[:found], squared_radius):
             continue
         yx[found, part, 0], yx[found, part, 1] = y, x
         part_scores[found, part] = sample(heatmaps, part, y / stride, x / stride)
-        grow(part, yx[found], part_scores[found], heatmaps, offsets, forward, backward, stride)
-        look_again(yx[found], part_scores[found], heatmaps, offsets, forward, backward, stride)
+        placed_at = grow(part, yx[found], part_scores[found], heatmaps, offsets, forward, backward, stride)
+        look_again(yx[found], part_scores[found], placed_at, heatmaps, offsets, forward, backward, stride)
         scores[found] = pose_score(yx[found], part_scores[found], yx[:found], squared_radius, stride)
         found += 1
     order = np.argsort(-scores[:found], kind="mergesort")
@@ -143,12 +148,15 @@ def settle(
                 vote_y = cell_y * stride + np.float64(offsets[part, cell_y, cell_x])
                 vote_x = cell_x * stride + np.float64(offsets[NUM_PARTS + part, cell_y, cell_x])
                 squared = (vote_y - y) ** 2 + (vote_x - x) ** 2
-                weight = heatmaps[part, cell_y, cell_x] * np.exp(-squared / (2 * VOTE_SIGMA**2))
-                if weight > 0:
+                if squared <= VOTING_RADIUS**2:
+                    weight = heatmaps[part, cell_y, cell_x] * np.exp(-squared / (2 * VOTE_SIGMA**2))
                     total, sum_y, sum_x = total + weight, sum_y + weight * vote_y, sum_x + weight * vote_x
         if not total > 1e-6:
             break
-        y, x = sum_y / total, sum_x / total
+        step_y, step_x = sum_y / total - y, sum_x / total - x
+        y, x = y + step_y, x + step_x
+        if step_y * step_y + step_x * step_x < SETTLED * SETTLED:
+            break
     return y, x
 
 
@@ -193,24 +201,26 @@ def grow(
     forward: NDArray[np.float32],
     backward: NDArray[np.float32],
     stride: int,
-) -> None:
-    """Place the 16 other parts of the pose."""
-    placed = np.zeros(NUM_PARTS, np.bool_)
-    placed[root] = True
+) -> NDArray[np.int64]:
+    """Place the 16 other parts of the pose; returns the step that placed each part, (17,), ROOT for the root."""
+    placed_at = np.full(NUM_PARTS, NOT_PLACED)
+    placed_at[root] = ROOT
     for step in range(2 * NUM_EDGES):
         upwards = step < NUM_EDGES
         edge = NUM_EDGES - 1 - step if upwards else step - NUM_EDGES
         source, target = (CHILDREN[edge], PARENTS[edge]) if upwards else (PARENTS[edge], CHILDREN[edge])
-        if placed[source] and not placed[target]:
+        if placed_at[source] != NOT_PLACED and placed_at[target] == NOT_PLACED:
             displacements = backward if upwards else forward
             y, x, score = follow(edge, target, yx[source, 0], yx[source, 1], heatmaps, offsets, displacements, stride)
-            yx[target, 0], yx[target, 1], part_scores[target], placed[target] = y, x, score, True
+            yx[target, 0], yx[target, 1], part_scores[target], placed_at[target] = y, x, score, step
+    return placed_at
 
 
 @kernel
 def look_again(
     yx: NDArray[np.float64],  # (17, 2)
     part_scores: NDArray[np.float64],  # (17,)
+    placed_at: NDArray[np.int64],  # (17,) of `grow`
     heatmaps: NDArray[np.float32],
     offsets: NDArray[np.float32],
     forward: NDArray[np.float32],
@@ -218,16 +228,18 @@ def look_again(
     stride: int,
 ) -> None:
     """Move parts to where a neighbour in the tree that scores higher sees them, if they score much higher there."""
+    moved = np.zeros(NUM_PARTS, np.bool_)
     for step in range(2 * NUM_EDGES):
         upwards = step < NUM_EDGES
         edge = NUM_EDGES - 1 - step if upwards else step - NUM_EDGES
         source, target = (CHILDREN[edge], PARENTS[edge]) if upwards else (PARENTS[edge], CHILDREN[edge])
         worth_it = part_scores[target] + SECOND_LOOK_GAIN < 1  # no score exceeds 1
-        if worth_it and part_scores[source] > part_scores[target]:
+        known = placed_at[target] == step and not moved[source]  # it would be seen where it is
+        if worth_it and not known and part_scores[source] > part_scores[target]:
             displacements = backward if upwards else forward
             y, x, score = follow(edge, target, yx[source, 0], yx[source, 1], heatmaps, offsets, displacements, stride)
             if score > part_scores[target] + SECOND_LOOK_GAIN:
-                yx[target, 0], yx[target, 1], part_scores[target] = y, x, score
+                yx[target, 0], yx[target, 1], part_scores[target], moved[target] = y, x, score, True
 
 
 @kernel
