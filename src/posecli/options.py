@@ -16,14 +16,15 @@ Dilation = Literal["both", "height"]  # (r, r), as trained; (r, 1), as TF.js run
 ResizeMode = Literal["aspect", "tfjs"]
 PresetName = Literal["tfjs", "demo-photo", "demo-camera", "port2018"]
 QualityName = Literal["fast", "balanced", "best"]
-BackendName = Literal["auto", "torch"]
-Precision = Literal["float32"]
+BackendName = Literal["auto", "torch", "openvino", "onnx"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Exists = Literal["skip", "overwrite", "error"]
 StyleName = Literal["modern", "classic"]
 Background = Literal["original", "black", "transparent"]
 
 DEFAULT_MODEL = "mobilenet-075"
 DEFAULT_JOBS = 4  # files downloaded at once
+MOST_WORKERS = 64
 MOST_POSES = 10_000
 MIN_SCALE, MAX_SCALE = 0.1, 4.0  # of size, in test-time scales
 MIN_SIZE, MAX_SIZE = 33, 8193  # network-input px; below, no body fits the grid; above, memory runs out
@@ -68,6 +69,7 @@ class EstimatorOptions(DecodeOptions):
     device: str = "auto"  # auto, cpu, cuda[:n], mps
     backend: BackendName = "auto"
     precision: Precision = "float32"
+    calibrate: str | None = None  # folder of photos that int8 is calibrated on; None: what comes with the model
     threads: int | None = None  # None: what the backend chooses
 
     def __post_init__(self) -> None:
@@ -85,10 +87,14 @@ class EstimatorOptions(DecodeOptions):
             raise UsageError(f"--stride must be 8, 16 or 32, got {self.stride}")
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise UsageError(f"--size must lie between {MIN_SIZE} and {MAX_SIZE} px, got {self.size}")
+        if len(set(self.scales)) < len(self.scales):
+            raise UsageError("--scales must differ from each other: seeing the same thing twice tells nothing new")
         if max(self.scales) * self.size > MAX_SIZE:
             raise UsageError(f"--size times the largest of --scales must not exceed {MAX_SIZE} px")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads must be at least 1, got {self.threads}")
+        if self.calibrate is not None and self.precision != "int8":
+            raise UsageError("--calibrate is for --precision int8; give both")
 
 
 # What each quality fixes beside the defaults: size, decoder and test-time options, never a threshold.

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from posecli.backends.torch import TorchBackend, resolve_device
+from posecli.backends import torch as torch_backend
+from posecli.backends.program import make_program
+from posecli.backends.torch import TorchBackend, dtype_on, resolve_device
 from posecli.errors import UsageError
 from posecli.networks.mobilenet import MobileNetV1
 from posecli.weights.checkpoint import Checkpoint, load
@@ -32,6 +34,53 @@ def test_uint8_and_the_same_values_in_float_agree(checkpoint: Checkpoint, rng: n
     backend = TorchBackend(checkpoint)
     for exact, floating in zip(backend(images), backend(images.astype(np.float32)), strict=True):
         torch.testing.assert_close(exact, floating, atol=0, rtol=0)
+
+
+def test_a_gpu_computes_in_16_bits_and_hands_out_float32(checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (1, 33, 49, 3), dtype=np.uint8)
+    program = make_program(checkpoint)
+    exact = program(torch.from_numpy(images))
+    program.compute_in(torch.bfloat16)  # as on a GPU; emulated here
+    for field, expected in zip(program(torch.from_numpy(images)), exact, strict=True):
+        assert field.dtype == torch.float32
+        assert 0 < (field - expected).abs().max() < 0.2 * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "dtype"),
+    [("cuda", "float16", torch.float16), ("cuda", "bfloat16", torch.bfloat16), ("cpu", "float32", torch.float32)],
+)
+def test_precisions(device: str, precision, dtype: torch.dtype) -> None:
+    assert dtype_on(torch.device(device), precision) == dtype
+
+
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("int8", "use --backend openvino"),
+        ("float16", "float16 is for GPUs; use bfloat16 or float32 on a CPU"),
+        ("bfloat16", "this CPU does not compute in it; float32 is far faster"),
+    ],
+)
+def test_precisions_that_a_cpu_is_not_made_for(precision, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_backend, "has_bfloat16", lambda: False)
+    with pytest.raises(UsageError, match=message):
+        dtype_on(torch.device("cpu"), precision)
+
+
+def test_bfloat16_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_backend, "has_bfloat16", lambda: True)
+    assert dtype_on(torch.device("cpu"), "bfloat16") == torch.bfloat16
+
+
+def test_a_cpu_without_fusion_computes_the_same(
+    checkpoint: Checkpoint, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = rng.integers(0, 256, (1, 33, 49, 3), dtype=np.uint8)
+    fused = TorchBackend(checkpoint)(images)
+    monkeypatch.setattr(torch_backend, "can_fuse", lambda dtype: False)
+    for field, expected in zip(TorchBackend(checkpoint)(images), fused, strict=True):
+        torch.testing.assert_close(field, expected, atol=2e-4, rtol=1e-4)
 
 
 def test_threads_are_set(checkpoint: Checkpoint) -> None:

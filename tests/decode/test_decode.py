@@ -1,5 +1,8 @@
 """`decode`: what it checks, which decoder it takes, and what it drops."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,3 +114,31 @@ def test_hand_over_drops_what_is_low_or_not_finite(python: bool, rng: np.random.
     np.testing.assert_array_equal(xy, yx[4:, :, ::-1].astype(np.float32))
     np.testing.assert_array_equal(kept_part_scores, part_scores[4:].astype(np.float32))
     np.testing.assert_array_equal(kept_scores, np.float32([0.7]))
+
+
+@pytest.mark.parametrize(
+    ("options", "module", "function"),
+    [
+        (DecodeOptions(), "hough", "decode_hough"),
+        (DecodeOptions(decoder="tfjs"), "multi", "decode_multi"),
+        (DecodeOptions(decoder="port2018"), "port2018", "grow_poses"),
+        (DecodeOptions(single=True), "single", "decode_single"),
+    ],
+)
+def test_once_prepared_no_image_waits_for_the_compiler(
+    fields: list[NDArray[np.float32]], options: DecodeOptions, module: str, function: str
+) -> None:
+    # In a process of its own, where nothing is compiled yet; the fields come as the backends hand them out.
+    script = (
+        "import numpy as np, torch\n"
+        f"from posecli.decode import {module}, decode, prepare\n"
+        "from posecli.options import DecodeOptions\n"
+        f"kernel, options = {module}.{function}, {options!r}\n"
+        "assert not kernel.signatures\n"
+        "prepare(options)\n"
+        "compiled = list(kernel.signatures)\n"
+        "fields = [torch.rand(2, depth, 5, 7).numpy()[1] for depth in (17, 34, 32, 32)]\n"
+        "decode(*fields, 16, options)\n"
+        "assert kernel.signatures == compiled and len(compiled) == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

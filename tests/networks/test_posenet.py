@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from posecli.networks.fields import Fields
-from posecli.networks.posenet import HEADS, Plan, PoseNet, make_heads, plan_strides
+from posecli.networks.layers import HEADS, Heads
+from posecli.networks.posenet import Plan, PoseNet, plan_strides
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_what_follows_a_stride_given_up_is_dilated_by_it(strides, stride, rates)
 class Doubling(PoseNet):
     def __init__(self):
         super().__init__()
-        self.heads = make_heads(3)
+        self.heads = Heads(3)
 
     def normalise(self, pixels):
         return pixels

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from posecli.networks.fields import Fields
+from posecli.networks.layers import Convolution
 from posecli.networks.posenet import Plan
 from posecli.networks.resnet import Bottleneck, ResNet50, plan_units
 from posecli.networks.spec import ModelSpec
@@ -55,8 +56,8 @@ def test_shortcuts_are_convolutions_where_the_width_changes_and_pools_where_a_bl
     with torch.device("meta"):
         network = ResNet50(SPEC, stride)
     kinds = [[type(unit.shortcut) for unit in block] for block in network.blocks]
-    pooled = [[nn.Conv2d, *[nn.Identity] * (units - 2), nn.MaxPool2d] for units in (3, 4, 6)]
-    assert kinds == [*pooled, [nn.Conv2d, nn.Identity, nn.Identity]]
+    pooled = [[Convolution, *[nn.Identity] * (units - 2), nn.MaxPool2d] for units in (3, 4, 6)]
+    assert kinds == [*pooled, [Convolution, nn.Identity, nn.Identity]]
 
 
 @pytest.mark.parametrize("stride", [16, 32])

@@ -1,4 +1,4 @@
-"""The PyTorch backend: CPU first-class, CUDA and MPS where present. float32 throughout."""
+"""The PyTorch backend: CPU first-class, fused by oneDNN; CUDA and MPS where present."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 import torch
 
 from posecli.backends import Images
+from posecli.backends.fused import can_fuse, fuse, has_bfloat16
+from posecli.backends.program import make_program
 from posecli.errors import UsageError
-from posecli.networks.build import build_network
 from posecli.networks.fields import Fields
-from posecli.options import Dilation
+from posecli.options import Dilation, Precision
 from posecli.weights.checkpoint import Checkpoint
 
 
@@ -19,7 +20,7 @@ class TorchBackend:
     """A checkpoint's network on one device, at one output stride and dilation mode.
 
     `threads` sets torch's intra-op threads, which are the process's. Raises UsageError for a device that is unknown or
-    absent, or a stride that the network does not have.
+    absent, a precision that it is not made for, or a stride that the network does not have.
     """
 
     name = "torch"
@@ -31,23 +32,26 @@ class TorchBackend:
         dilation: Dilation = "both",
         device: str = "auto",
         threads: int | None = None,
+        *,
+        precision: Precision = "float32",
     ) -> None:
         self._device = resolve_device(device)
         self.device = str(self._device)
+        self.precision = precision
+        dtype = dtype_on(self._device, precision)
         if threads is not None:
             torch.set_num_threads(threads)
-        with torch.device("meta"):  # the checkpoint's tensors become its own; no values are made up to be replaced
-            network = build_network(checkpoint.spec, stride, dilation)
-        network.load_state_dict(checkpoint.state_dict, assign=True)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overloads lack it
-        self._network = network.eval().requires_grad_(False).to(self._device)
+        program = make_program(checkpoint, stride, dilation).to(self._device)
+        program.compute_in(dtype)
+        program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overloads lack it
+        if self._device.type == "cpu" and can_fuse(dtype):
+            fuse(program.network)
+        self._program = program
 
     def __call__(self, images: Images) -> Fields:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
         with torch.inference_mode(), _true_float32():
-            pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)  # (B, 3, H, W), channels last
-            logits = self._network(self._network.normalise(pixels.to(torch.float32)))
-            fields = logits._replace(heatmaps=torch.sigmoid(logits.heatmaps))
+            fields = self._program(torch.from_numpy(images).to(self._device))
             return Fields(*(field.contiguous().cpu() for field in fields))
 
 
@@ -68,6 +72,17 @@ def resolve_device(device: str) -> torch.device:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine or this PyTorch has no Metal GPU; use --device cpu")
     return torch.device(device)
+
+
+def dtype_on(device: torch.device, precision: Precision) -> torch.dtype:
+    """The type that the network computes in. Raises UsageError where the device is not made for it."""
+    if precision == "int8":
+        raise UsageError("--backend torch has no --precision int8; use --backend openvino")
+    if device.type == "cpu" and precision == "float16":
+        raise UsageError("--precision float16 is for GPUs; use bfloat16 or float32 on a CPU")
+    if device.type == "cpu" and precision == "bfloat16" and not has_bfloat16():
+        raise UsageError("--precision bfloat16: this CPU does not compute in it; float32 is far faster here")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
 def _true_float32() -> AbstractContextManager[None]:

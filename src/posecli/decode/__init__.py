@@ -64,6 +64,15 @@ def decode(
     return Poses(*hand_over(yx, part_scores, scores, min_score))
 
 
+def prepare(options: DecodeOptions) -> None:
+    """Compile what `decode` runs with these options, or load it from the cache on disk, so that no image waits for it."""
+    import numpy as np
+
+    heatmaps, offsets = (np.zeros((depth, 1, 1), np.float32) for depth in (NUM_PARTS, 2 * NUM_PARTS))
+    forward, backward = (np.zeros((2 * NUM_EDGES, 1, 1), np.float32) for _ in range(2))
+    decode(heatmaps, offsets, forward, backward, 16, options)
+
+
 def _checked(*fields: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Check the four fields of an image and lay them out in C order, which they usually are in already."""
     import numpy as np

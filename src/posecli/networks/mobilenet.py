@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posecli.networks.posenet import Plan, PoseNet, make_heads, plan_strides
+from posecli.networks.layers import Convolution, Heads
+from posecli.networks.posenet import Plan, PoseNet, plan_strides
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation
 
@@ -30,14 +30,15 @@ class Separable(nn.Module):
 
     def __init__(self, in_width: int, out_width: int, plan: Plan) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
-            in_width, in_width, 3, plan.stride, padding=plan.dilation, dilation=plan.dilation, groups=in_width
+        self.depthwise = Convolution(
+            in_width, in_width, 3, plan.stride, plan.dilation, plan.dilation, groups=in_width, activation="relu6"
         )
-        self.pointwise = nn.Conv2d(in_width, out_width, 1)
+        self.pointwise = Convolution(in_width, out_width, 1, activation="relu6")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_width, h, w) to (B, out_width, h / stride, w / stride)."""
-        return F.relu6(self.pointwise(F.relu6(self.depthwise(x))))
+        y: Tensor = self.pointwise(self.depthwise(x))
+        return y
 
 
 class MobileNetV1(PoseNet):
@@ -52,11 +53,11 @@ class MobileNetV1(PoseNet):
         assert spec.multiplier is not None
         widths = WIDTHS[spec.multiplier]
         plans = plan_blocks(spec.multiplier, stride, dilation)
-        self.stem = nn.Conv2d(3, widths[0], 3, plans[0].stride, padding=1)
+        self.stem = Convolution(3, widths[0], 3, plans[0].stride, padding=1, activation="relu6")
         self.blocks = nn.ModuleList(
             Separable(i, o, plan) for i, o, plan in zip(widths[:-1], widths[1:], plans[1:], strict=True)
         )
-        self.heads = make_heads(widths[-1])
+        self.heads = Heads(widths[-1])
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Map RGB floats (B, 3, H, W) in [0, 255] to [-1, 1]."""
@@ -64,7 +65,7 @@ class MobileNetV1(PoseNet):
 
     def features(self, x: Tensor) -> Tensor:
         """Map images (B, 3, H, W), RGB in [-1, 1], to (B, widths[-1], h, w)."""
-        x = F.relu6(self.stem(x))  # (B, widths[0], H / 2, W / 2)
+        x = self.stem(x)  # (B, widths[0], H / 2, W / 2)
         for block in self.blocks:
             x = block(x)
         return x

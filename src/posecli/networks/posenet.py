@@ -10,14 +10,6 @@ from torch import Tensor, nn
 
 from posecli.networks.fields import Fields
 from posecli.options import Dilation
-from posecli.skeleton import NUM_EDGES, NUM_PARTS
-
-HEADS = {  # name -> channels, in the order of Fields
-    "heatmap": NUM_PARTS,
-    "offset": 2 * NUM_PARTS,
-    "displacement_fwd": 2 * NUM_EDGES,
-    "displacement_bwd": 2 * NUM_EDGES,
-}
 
 
 class Plan(NamedTuple):
@@ -48,7 +40,7 @@ def plan_strides(strides: Iterable[int], stride: int, dilation: Dilation) -> lis
 class PoseNet(nn.Module, ABC):
     """A trunk of features and four 1x1 heads side by side. Its parameters are the same at every output stride."""
 
-    heads: nn.ModuleDict
+    heads: nn.Module  # `Heads`, or what does the same
 
     @abstractmethod
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -60,10 +52,5 @@ class PoseNet(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Fields:
         """Map normalised images (B, 3, H, W) to `Fields` with heatmaps still as logits."""
-        x = self.features(x)
-        return Fields(*(self.heads[name](x) for name in HEADS))
-
-
-def make_heads(width: int) -> nn.ModuleDict:
-    """The four heads behind features of this width."""
-    return nn.ModuleDict({name: nn.Conv2d(width, channels, 1) for name, channels in HEADS.items()})
+        fields: Fields = self.heads(self.features(x))
+        return fields

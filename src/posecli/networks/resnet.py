@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posecli.networks.posenet import Plan, PoseNet, make_heads, plan_strides
+from posecli.networks.layers import Convolution, Heads
+from posecli.networks.posenet import Plan, PoseNet, plan_strides
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation
 
@@ -34,19 +34,19 @@ class Bottleneck(nn.Module):
     def __init__(self, in_width: int, width: int, plan: Plan, subsampled: bool) -> None:
         super().__init__()
         out_width = EXPANSION * width
-        self.conv1 = nn.Conv2d(in_width, width, 1)
-        self.conv2 = nn.Conv2d(width, width, 3, plan.stride, padding=plan.dilation, dilation=plan.dilation)
-        self.conv3 = nn.Conv2d(width, out_width, 1)
+        self.conv1 = Convolution(in_width, width, 1, activation="relu")
+        self.conv2 = Convolution(width, width, 3, plan.stride, plan.dilation, plan.dilation, activation="relu")
+        self.conv3 = Convolution(width, out_width, 1, activation="relu")
         self.shortcut: nn.Module = nn.Identity()
         if in_width != out_width:
-            self.shortcut = nn.Conv2d(in_width, out_width, 1)
+            self.shortcut = Convolution(in_width, out_width, 1)
         elif subsampled:
             self.shortcut = nn.MaxPool2d(1, plan.stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_width, h, w) to (B, 4 * width, h / stride, w / stride)."""
-        y = F.relu(self.conv2(F.relu(self.conv1(x))))
-        return F.relu(self.conv3(y) + self.shortcut(x))
+        y: Tensor = self.conv3(self.conv2(self.conv1(x)), plus=self.shortcut(x))
+        return y
 
 
 class ResNet50(PoseNet):
@@ -58,7 +58,7 @@ class ResNet50(PoseNet):
     def __init__(self, spec: ModelSpec, stride: int = 16, dilation: Dilation = "both") -> None:
         super().__init__()
         spec.check_stride(stride)
-        self.stem = nn.Conv2d(3, STEM_WIDTH, 7, 2, padding=3)
+        self.stem = Convolution(3, STEM_WIDTH, 7, 2, padding=3, activation="relu")
         self.pool = nn.MaxPool2d(3, 2, padding=1)
         self.blocks = nn.Sequential()
         in_width = STEM_WIDTH
@@ -68,7 +68,7 @@ class ResNet50(PoseNet):
                 block.append(Bottleneck(in_width, width, plan, subsampled=block_stride > 1 and unit == units - 1))
                 in_width = EXPANSION * width
             self.blocks.append(block)
-        self.heads = make_heads(in_width)
+        self.heads = Heads(in_width)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Map RGB floats (B, 3, H, W) in [0, 255] to about [-123, 152], undivided."""
@@ -76,6 +76,6 @@ class ResNet50(PoseNet):
 
     def features(self, x: Tensor) -> Tensor:
         """Map images (B, 3, H, W), RGB less their mean, to (B, 2048, h, w)."""
-        x = self.pool(F.relu(self.stem(x)))  # (B, 64, H / 4, W / 4)
+        x = self.pool(self.stem(x))  # (B, 64, H / 4, W / 4)
         features: Tensor = self.blocks(x)
         return features

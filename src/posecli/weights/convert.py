@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from posecli.errors import ConversionError
-from posecli.networks.posenet import HEADS, PoseNet
+from posecli.networks.layers import HEADS
+from posecli.networks.posenet import PoseNet
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation
 from posecli.weights.catalog import QUANTIZATION_SUFFIXES, Quantization, identify

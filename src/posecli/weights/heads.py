@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from posecli.errors import ConversionError
-from posecli.networks.posenet import HEADS, PoseNet
+from posecli.networks.layers import HEADS
+from posecli.networks.posenet import PoseNet
 from posecli.weights.displacement import is_forward_first
 from posecli.weights.graph import Graph, run_graph
 from posecli.weights.recognise import Recognition, check_layer

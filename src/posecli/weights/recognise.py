@@ -13,8 +13,9 @@ from torch import nn
 
 from posecli.errors import ConversionError
 from posecli.networks.build import build_network
+from posecli.networks.layers import HEADS
 from posecli.networks.mobilenet import WIDTHS, MobileNetV1
-from posecli.networks.posenet import HEADS, PoseNet
+from posecli.networks.posenet import PoseNet
 from posecli.networks.resnet import BLOCKS
 from posecli.networks.spec import ModelSpec
 from posecli.options import Dilation

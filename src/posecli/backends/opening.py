@@ -1,0 +1,82 @@
+"""`open_backend`: the backend that the options ask for, or the fastest of those that are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from posecli.backends import Backend
+from posecli.errors import MissingDependencyError, UsageError
+from posecli.options import BackendName, EstimatorOptions, Precision
+from posecli.weights.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PRECISIONS: Mapping[BackendName, Sequence[Precision]] = {
+    "openvino": ("float32", "bfloat16", "int8"),
+    "onnx": ("float32",),
+    "torch": ("float32", "bfloat16", "float16"),
+}
+FASTEST_FIRST: Sequence[BackendName] = ("openvino", "onnx", "torch")  # on a CPU, as docs/benchmarks.md measures them
+MODULES: Mapping[BackendName, str] = {"openvino": "openvino", "onnx": "onnxruntime", "torch": "torch"}
+
+
+def open_backend(checkpoint: Checkpoint, options: EstimatorOptions) -> Backend:
+    """Make the backend for a checkpoint at the stride, dilation, precision, device and threads of the options.
+
+    Raises UsageError where it has no such precision or device, and MissingDependencyError, which says what to install.
+    """
+    name = choose(options)
+    if options.precision not in PRECISIONS[name]:
+        able = " or ".join(backend for backend, kinds in PRECISIONS.items() if options.precision in kinds)
+        raise UsageError(f"--backend {name} has no --precision {options.precision}; use --backend {able}")
+    if name != "torch" and options.device not in ("auto", "cpu"):
+        raise UsageError(f"--backend {name} runs on the CPU; --device {options.device} needs --backend torch")
+    if not is_installed(name):
+        raise MissingDependencyError(f'--backend {name} needs an extra; run: pip install "posecli[{name}]"')
+    if name == "openvino":
+        from posecli.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(
+            checkpoint,
+            options.stride,
+            options.dilation,
+            precision=options.precision,
+            threads=options.threads,
+            calibrate=options.calibrate,
+        )
+    if name == "onnx":
+        from posecli.backends.onnx import OnnxBackend
+
+        return OnnxBackend(checkpoint, options.stride, options.dilation, threads=options.threads)
+    from posecli.backends.torch import TorchBackend
+
+    return TorchBackend(
+        checkpoint, options.stride, options.dilation, options.device, options.threads, precision=options.precision
+    )
+
+
+def choose(options: EstimatorOptions) -> BackendName:
+    """The backend that is asked for; for `auto` the fastest that is installed and has the precision and the device.
+
+    Where none is installed, the first that has the precision, so that its absence can be named.
+    """
+    if options.backend != "auto":
+        return options.backend
+    able = [name for name in FASTEST_FIRST if options.precision in PRECISIONS[name]]
+    if "torch" in able and not runs_on_cpu(options.device):
+        return "torch"
+    return next((name for name in able if is_installed(name)), able[0])
+
+
+def runs_on_cpu(device: str) -> bool:
+    """Whether a device, as the options name it, is the CPU here."""
+    from posecli.backends.torch import resolve_device
+
+    return resolve_device(device).type == "cpu"
+
+
+def is_installed(name: BackendName) -> bool:
+    """Whether the library of a backend is there; it is not imported."""
+    return find_spec(MODULES[name]) is not None
