@@ -114,6 +114,19 @@ def test_a_batch_keeps_the_order_and_runs_equal_shapes_together() -> None:
         np.testing.assert_array_equal(poses.xy, find(image).xy)
 
 
+def test_stages_one_after_another_are_what_a_batch_is() -> None:
+    find = estimator_of_bodies(size=257, scales=(1.0, 2.0), flip_test=True, mirror=True)
+    images = [spot(160, 120, 5, 80), spot(160, 120, 60, 30)]
+    prepared = [find.prepare(image) for image in images]
+    assert prepared[0].shape == prepared[1].shape == ((257, 193), (513, 385))
+    assert find.prepare(spot(120, 160, 5, 80)).shape == ((193, 257), (385, 513))
+    staged = [find.finish(*each) for each in zip(prepared, find.infer(prepared), strict=True)]
+    for poses, expected in zip(staged, find.batch(images), strict=True):
+        assert len(poses) == 1
+        np.testing.assert_array_equal(poses.xy, expected.xy)
+        np.testing.assert_array_equal(poses.scores, expected.scores)
+
+
 def test_no_images_no_poses() -> None:
     assert estimator().batch([]) == []
     assert estimator(scales=(0.5, 1.0)).batch([]) == []

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from time import perf_counter
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecli.backends import Backend, Images
-from posecli.backends.torch import TorchBackend
+from posecli.backends.opening import open_backend
 from posecli.decode import decode
+from posecli.decode import prepare as prepare_decoder
 from posecli.errors import PosecliWarning, WeightsError
 from posecli.networks.fields import Fields
 from posecli.networks.spec import ModelSpec
@@ -26,6 +26,10 @@ from posecli.preprocess import Resize
 from posecli.testtime import average_mirrored, merge_scales, scaled_size, with_mirrored
 from posecli.weights.checkpoint import Checkpoint, caution, load, model_name
 from posecli.weights.store import BUNDLED, bundled_path, find
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass
@@ -43,8 +47,30 @@ class Times:
         self.decode += later.decode
 
 
+Shape = tuple[tuple[int, int], ...]
+# What the network says of one image: for each scale heatmaps, offsets, forward and backward, as `Fields` has them for
+# a batch.
+SeenFields = tuple[tuple[NDArray[np.float32], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An image as the network sees it, once for each scale."""
+
+    plans: tuple[Resize, ...]
+    inputs: tuple[Images, ...]  # (H, W, 3) each, as its plan says
+
+    @property
+    def shape(self) -> Shape:
+        """Height and width of each input, px: images with equal ones can run together."""
+        return tuple(plan.input_hw for plan in self.plans)
+
+
 class Estimator:
-    """Finds the poses in images, with the options it was made with. Make one with `load_estimator`."""
+    """Finds the poses in images, with the options it was made with. Make one with `load_estimator`.
+
+    `prepare`, `infer` and `finish` are its stages, for whoever lets them overlap; `batch` is one after another.
+    """
 
     def __init__(
         self, backend: Backend, spec: ModelSpec, options: EstimatorOptions, metadata: Mapping[str, str] | None = None
@@ -69,52 +95,56 @@ class Estimator:
 
         Images whose network inputs have equal sides run together.
         """
-        for image in images:
-            _check_image(image)
-        spent = Times(*([0.0] * len(images) for _ in range(3)))
-        sizes = [scaled_size(self.options.size, scale) for scale in self.options.scales]
-        found = self._merged([self._at_size(images, size, spent) for size in sizes], spent)
-        if self.options.mirror:
-            found = [poses.mirrored(image.shape[1]) for poses, image in zip(found, images, strict=True)]
+        together: defaultdict[Shape, list[int]] = defaultdict(list)  # by shape, indices into `images`
+        prepared, resize_s = _each(self.prepare, images)
+        for index, each in enumerate(prepared):
+            together[each.shape].append(index)
+        fields: dict[int, SeenFields] = {}
+        network_s: dict[int, float] = {}
+        for indices in together.values():
+            seen, seconds = timed(self.infer, [prepared[i] for i in indices])
+            fields.update(zip(indices, seen, strict=True))
+            network_s.update(dict.fromkeys(indices, seconds / len(indices)))
+        order = range(len(images))
+        found, decode_s = _each(lambda i: self.finish(prepared[i], fields[i]), order)
         if times is not None:
-            times.extend(spent)
+            times.extend(Times(resize_s, [network_s[i] for i in order], decode_s))
         return found
 
-    def _at_size(self, images: Sequence[NDArray[np.uint8]], size: int, spent: Times) -> list[Poses]:
-        """Find the poses in each image, seen at one size; add to `spent` what each image took."""
+    def prepare(self, image: NDArray[np.uint8]) -> Prepared:
+        """Make the network's inputs of an image (H, W, 3), RGB: the first stage, on any thread.
+
+        Raises ValueError for any other array.
+        """
+        _check_image(image)
         options = self.options
-        plans = [Resize.plan(image.shape[:2], size, options.stride, options.resize) for image in images]
-        groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, plan in enumerate(plans):
-            groups[plan.input_hw].append(index)
-        found: dict[int, Poses] = {}
-        for indices in groups.values():
-            with _timed(spent.resize, indices):
-                inputs = np.stack([plans[i].apply(images[i]) for i in indices])
-            with _timed(spent.network, indices):
-                fields = self._fields(inputs)
-            for i, heatmaps, offsets, forward, backward in zip(indices, *(f.numpy() for f in fields), strict=True):
-                with _timed(spent.decode, [i]):
-                    poses = decode(heatmaps, offsets, forward, backward, options.stride, options)
-                    found[i] = poses.with_xy(plans[i].restore(poses.xy))
-        return [found[i] for i in range(len(images))]
+        sizes = [scaled_size(options.size, scale) for scale in options.scales]
+        plans = [Resize.plan(image.shape[:2], size, options.stride, options.resize) for size in sizes]
+        return Prepared(tuple(plans), tuple(plan.apply(image) for plan in plans))
+
+    def infer(self, prepared: Sequence[Prepared]) -> list[SeenFields]:
+        """Run the network on images of one `shape`, together: the second stage, on any thread."""
+        scales = []
+        for inputs in zip(*(each.inputs for each in prepared), strict=True):  # (H, W, 3), one for each image
+            fields = self._fields(np.stack(inputs) if len(inputs) > 1 else inputs[0][None])
+            scales.append(list(zip(*(field.numpy() for field in fields), strict=True)))  # four arrays per image
+        return list(zip(*scales, strict=True))
+
+    def finish(self, prepared: Prepared, fields: SeenFields) -> Poses:
+        """Decode the fields of an image and lead its poses back to source px: the last stage, on any thread."""
+        options = self.options
+        views = []
+        for plan, (heatmaps, offsets, forward, backward) in zip(prepared.plans, fields, strict=True):
+            poses = decode(heatmaps, offsets, forward, backward, options.stride, options)
+            views.append(poses.with_xy(plan.restore(poses.xy)))
+        found = views[0] if len(views) == 1 else merge_scales(views, 1 if options.single else options.max_poses)
+        return found.mirrored(prepared.plans[0].source_hw[1]) if options.mirror else found
 
     def _fields(self, inputs: Images) -> Fields:
         """Run the network on inputs (B, H, W, 3); with the flip test, on their mirror images too."""
         if self.options.flip_test:
             return average_mirrored(self.backend(with_mirrored(inputs)))
         return self.backend(inputs)
-
-    def _merged(self, scales: Sequence[list[Poses]], spent: Times) -> list[Poses]:
-        """The people in each image, of what was found at each scale."""
-        if len(scales) == 1:
-            return scales[0]
-        max_poses = 1 if self.options.single else self.options.max_poses
-        found = []
-        for i, views in enumerate(zip(*scales, strict=True)):
-            with _timed(spent.decode, [i]):
-                found.append(merge_scales(views, max_poses))
-        return found
 
 
 def load_estimator(
@@ -125,7 +155,8 @@ def load_estimator(
     `model` is a name (mobilenet-075 ships with posecli, `posecli fetch-weights` gets others), NAME@STRIDE, or a path to
     converted weights; weights known to be of little use give a PosecliWarning. `options` are the fields of
     `EstimatorOptions`: quality, stride, size, resize, dilation, decoder, single, max_poses, score_threshold,
-    nms_radius, min_pose_score, min_part_score, flip_test, scales, mirror, device, backend, precision, threads. An
+    nms_radius, min_pose_score, min_part_score, flip_test, scales, mirror, device, backend, precision, calibrate,
+    threads. An
     option given here beats the preset (tfjs, demo-photo, demo-camera, port2018), which beats the quality (fast,
     balanced, best), which beats the defaults; None means not given.
 
@@ -135,12 +166,15 @@ def load_estimator(
 
 
 def make_estimator(options: EstimatorOptions) -> Estimator:
-    """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them."""
+    """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them.
+
+    All that is done once, such as compiling the decoder on a machine's first run, is done here: no image waits for it.
+    """
     checkpoint = _load(options.model)
     if warning := caution(checkpoint.spec, checkpoint.metadata):
         warnings.warn(warning, PosecliWarning, stacklevel=3)
-    backend = TorchBackend(checkpoint, options.stride, options.dilation, options.device, options.threads)
-    return Estimator(backend, checkpoint.spec, options, checkpoint.metadata)
+    prepare_decoder(options)
+    return Estimator(open_backend(checkpoint, options), checkpoint.spec, options, checkpoint.metadata)
 
 
 def _load(model: str) -> Checkpoint:
@@ -155,14 +189,17 @@ def _load(model: str) -> Checkpoint:
         return load(bundled_path(model))
 
 
-@contextmanager
-def _timed(seconds: list[float], images: Sequence[int]) -> Iterator[None]:
-    """Share the time that the block takes evenly among `images`, indices into `seconds`."""
+def timed(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple[R, float]:
+    """Call a function: what it returns, and the seconds that it took."""
     start = perf_counter()
-    yield
-    share = (perf_counter() - start) / len(images)
-    for image in images:
-        seconds[image] += share
+    result = function(*arguments, **named)
+    return result, perf_counter() - start
+
+
+def _each(function: Callable[[T], R], items: Iterable[T]) -> tuple[list[R], list[float]]:
+    """Call a function with each item: what it returns, and the seconds that each call took."""
+    calls = [timed(function, item) for item in items]
+    return [result for result, _ in calls], [seconds for _, seconds in calls]
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

@@ -72,7 +72,8 @@ def annotate(
     *,
     options: EstimatorOptions,
     fetch: bool,
-    batch_size: int,
+    batch_size: int | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Draw a skeleton on every person in photos.
@@ -101,5 +102,6 @@ def annotate(
         exists=None if exists is None else check_choice("exists", exists, Exists),
         fetch=fetch,
         batch_size=batch_size,
+        workers=workers,
         quiet=quiet,
     )

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from posecli.errors import PosecliError, UsageError
 from posecli.files import cannot_write
-from posecli.options import PRESETS, EstimatorOptions, parse_scales, resolve_options
+from posecli.options import MOST_WORKERS, PRESETS, EstimatorOptions, parse_scales, resolve_options
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -237,12 +237,48 @@ Mirror = Annotated[
     ),
 ]
 Device = Annotated[str | None, _setting("device", "NAME", "auto, cpu, cuda, cuda:N or mps.", RUN_PANEL)]
-Backend = Annotated[str | None, _setting("backend", "NAME", "What runs the network: auto, torch.", RUN_PANEL)]
+Backend = Annotated[
+    str | None,
+    _setting(
+        "backend",
+        "NAME",
+        "What runs the network: auto (the fastest that is installed), openvino, onnx or torch.",
+        RUN_PANEL,
+    ),
+]
+PrecisionName = Annotated[
+    str | None,
+    _setting(
+        "precision",
+        "NAME",
+        "What the network computes in: float32, bfloat16, float16 (GPUs) or int8 (openvino).",
+        RUN_PANEL,
+    ),
+]
+Calibrate = Annotated[
+    str | None,
+    _setting("calibrate", "DIR", "Photos to calibrate int8 on, for models that do not ship calibrated.", RUN_PANEL),
+]
 Threads = Annotated[
     int | None, _setting("threads", "N", "CPU threads of the network; by default, the backend's choice.", RUN_PANEL)
 ]
 BatchSize = Annotated[
-    int, option("--batch-size", metavar="N", help="Images that go through the network together.", panel=RUN_PANEL)
+    int | None,
+    option(
+        "--batch-size",
+        metavar="N",
+        help="Most images that go through the network together; by default, what suits the device.",
+        panel=RUN_PANEL,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    option(
+        "--workers",
+        metavar="N",
+        help="Threads that read, draw and write beside the network; by default, what suits the machine; 0: none.",
+        panel=RUN_PANEL,
+    ),
 ]
 
 
@@ -266,7 +302,10 @@ def _shared(
     mirror: Mirror = None,
     device: Device = None,
     backend: Backend = None,
-    batch_size: BatchSize = 1,
+    precision: PrecisionName = None,
+    calibrate: Calibrate = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
     threads: Threads = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -282,18 +321,17 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command and run it inside the error boundary.
 
     The command itself takes its own parameters and, by name, `options` (EstimatorOptions, resolved), `fetch`,
-    `batch_size` and `quiet`.
+    `batch_size`, `workers` and `quiet`.
     """
     own = inspect.signature(command, eval_str=True).parameters
-    supplied = ("options", "fetch", "batch_size", "quiet")
+    supplied = ("options", "fetch", "batch_size", "workers", "quiet")
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
         with error_boundary(values.pop("debug")):
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
             asked["scales"] = parse_scales(asked["scales"])
-            if values["batch_size"] < 1:
-                raise UsageError(f"--batch-size must be at least 1, got {values['batch_size']}")
+            _check_counts(values["batch_size"], values["workers"])
             command(**values, options=resolve_options(**asked))
 
     parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())
@@ -302,3 +340,10 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     del wrapper.__wrapped__  # or inspection would find the short signature
     return wrapper
+
+
+def _check_counts(batch_size: int | None, workers: int | None) -> None:
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"--batch-size must be at least 1, got {batch_size}")
+    if workers is not None and not 0 <= workers <= MOST_WORKERS:
+        raise UsageError(f"--workers must lie between 0 and {MOST_WORKERS}, got {workers}")

@@ -40,7 +40,8 @@ def export(
     *,
     options: EstimatorOptions,
     fetch: bool,
-    batch_size: int,
+    batch_size: int | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Write the poses in photos as JSON, CSV, COCO results and more.
@@ -58,5 +59,6 @@ def export(
         annotations=annotations,
         fetch=fetch,
         batch_size=batch_size,
+        workers=workers,
         quiet=quiet,
     )

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def annotate(
     image_format: str | None,
     exists: Exists | None,
     fetch: bool,
-    batch_size: int,
+    batch_size: int | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Write each input's picture below `folder`, and the poses of all to `poses` in the same pass."""
@@ -69,7 +71,7 @@ def annotate(
         sinks.append(open_poses(poses, poses_format, header(estimator), options.min_part_score))
         sinks[-1].plan(source.entries)
     wrote = f"{folder} and {poses}" if poses not in (None, "-") else str(folder)
-    work(todo, estimator, sinks, batch_size=batch_size, quiet=quiet, wrote=wrote)
+    work(todo, estimator, sinks, batch_size=batch_size, workers=workers, quiet=quiet, wrote=wrote)
 
 
 def export(
@@ -81,7 +83,8 @@ def export(
     recursive: bool,
     annotations: Path | None,
     fetch: bool,
-    batch_size: int,
+    batch_size: int | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Write the poses of every input to `output`, a file, a folder or `-`."""
@@ -95,7 +98,15 @@ def export(
     estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
     sink = open_poses(output, format, header(estimator), options.min_part_score, image_ids)
     sink.plan(source.entries, [] if annotations is None else [annotations])
-    work(source, estimator, [sink], batch_size=batch_size, quiet=quiet, wrote="" if output == "-" else output)
+    work(
+        source,
+        estimator,
+        [sink],
+        batch_size=batch_size,
+        workers=workers,
+        quiet=quiet,
+        wrote="" if output == "-" else output,
+    )
 
 
 def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> Estimator:
@@ -104,7 +115,8 @@ def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> E
         from posecli.cli.fetching import ensure  # here, as it is rarely asked for
 
         ensure(options.model, options.stride, quiet=quiet)
-    with warnings.catch_warnings(record=True) as caught:
+    patience = nullcontext() if quiet else console().status("getting ready")  # the first run compiles, for seconds
+    with patience, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PosecliWarning)
         estimator = make_estimator(options)
     for warning in caught:
@@ -126,7 +138,14 @@ def header(estimator: Estimator) -> Header:
 
 
 def work(
-    source: Stills, estimator: Estimator, sinks: Sequence[Sink], *, batch_size: int, quiet: bool, wrote: str
+    source: Stills,
+    estimator: Estimator,
+    sinks: Sequence[Sink],
+    *,
+    batch_size: int | None,
+    workers: int | None,
+    quiet: bool,
+    wrote: str,
 ) -> None:
     """Run the loop over `source` with a progress bar, name each failure, sum up; raise typer.Exit for failures."""
     report, start = Report(), time.perf_counter()
@@ -140,7 +159,7 @@ def work(
 
     try:
         with source, bar:
-            run(source, estimator, sinks, report, batch_size=batch_size, on_item=on_item)
+            run(source, estimator, sinks, report, batch_size=batch_size, workers=workers, on_item=on_item)
     except BrokenPipeError:  # the reader has what it wanted: nothing more to say
         quiet = True
         raise

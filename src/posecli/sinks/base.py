@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,9 @@ class Sink(Protocol):
     """Where results go. A context manager; leaving it keeps what was written, whatever ended the work.
 
     Where an error ended it before there was anything to keep, an older file stays as it was.
+
+    Everything is called from one thread, frames in their order; only `prepare` is called from any, several at a time.
+    A sink whose `write` has heavy work that needs no order, such as drawing, does that work in a `prepare` of its own.
     """
 
     def __enter__(self) -> Self:
@@ -51,6 +55,10 @@ class Sink(Protocol):
         Raises FrameOutputError where this frame cannot be recorded but others can, OutputError where none can.
         """
         ...
+
+    def prepare(self, frame: Frame, poses: Poses) -> Callable[[], None]:
+        """Do what part of `write` needs no order, and return what does the rest. Raises as `write` does."""
+        return partial(self.write, frame, poses)
 
     def fail(self, failure: Failure) -> None:  # noqa: ARG002  # nothing to do by default
         """Record that an input gave no frame. Formats that have no place for it pass over it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -89,16 +90,28 @@ class ImageSink(Sink):
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Draw and write a frame. Raises FrameOutputError where it cannot be, or exists and must not be replaced."""
-        if self._exists == "skip" and self.is_done(frame.name):
-            return
-        if refusal := self.refusal(frame.name):
-            raise refusal
+        self.prepare(frame, poses)()
+
+    def prepare(self, frame: Frame, poses: Poses) -> Callable[[], None]:
+        """Draw and encode a frame; what is returned puts the file in its place. Raises as `write` does."""
+        if self._is_kept(frame.name):
+            return lambda: None
         path = self.path_for(frame.name)
-        data = _encode(self._render(frame, poses), path)
+        return partial(self._put, frame.name, path, _encode(self._render(frame, poses), path))
+
+    def _put(self, name: str, path: Path, data: bytes) -> None:
+        if self._is_kept(name):  # it may have appeared meanwhile
+            return
         try:
             write_whole(path, data)
         except OutputError as error:
             raise FrameOutputError(str(error)) from error
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether a picture is there already and stays; raises FrameOutputError where that was to be an error."""
+        if refusal := self.refusal(name):
+            raise refusal
+        return self._exists == "skip" and self.is_done(name)
 
 
 def _checked_suffix(image_format: str, needs_alpha: bool) -> str:

@@ -1,22 +1,26 @@
-"""Where pictures come from. A source is a context manager that yields frames, and failures in their place."""
+"""Where pictures come from. A source is a context manager that yields frames, and failures in their place.
+
+One that knows its pictures before it reads them is `Readable` too: several threads can read it at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from posecli.errors import InputError, PosecliError
-from posecli.sources.frames import Failure, Frame
+from posecli.sources.frames import Failure, Frame, Readable, Reader
 from posecli.sources.listing import IMAGE_SUFFIXES, Still, list_stills
 from posecli.sources.reading import fetch, read_image
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["IMAGE_SUFFIXES", "Failure", "Frame", "Still", "Stills", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "Failure", "Frame", "Readable", "Reader", "Still", "Stills", "read_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,11 @@ class Stills:
         """Nothing is held open between two images."""
 
     def __iter__(self) -> Iterator[Frame | Failure]:
-        return map(_read, self.entries)
+        return (read() for read in self.readers())
+
+    def readers(self) -> Iterator[Reader]:
+        """What reads each, in order: calls that may run on any thread, several at a time."""
+        return (partial(_read, still) for still in self.entries)
 
 
 def _read(still: Still) -> Frame | Failure:

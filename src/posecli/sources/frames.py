@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +29,15 @@ class Failure:
     name: str
     index: int
     error: PosecliError
+
+
+Reader = Callable[[], Frame | Failure]
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A source whose frames can be read several at a time."""
+
+    def readers(self) -> Iterator[Reader]:
+        """What reads each frame, in order: cheap to come by, to be called once each, on any thread."""
+        ...
