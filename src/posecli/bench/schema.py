@@ -1,0 +1,3 @@
+"""The name of the JSON that `report` writes and `compare` reads."""
+
+SCHEMA = "posecli-bench/1"
