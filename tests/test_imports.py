@@ -33,6 +33,8 @@ ORDER = (
     "pipeline",
     "coco",
     "evaluate",
+    "bench",
+    "export_model",
     "doctor",
     "cli",
 )

@@ -6,11 +6,13 @@ import typer
 
 from posecli import __version__
 from posecli.cli.annotate import annotate
+from posecli.cli.bench import bench
 from posecli.cli.common import EXIT_CODES, paragraphs
 from posecli.cli.convert_weights import convert_weights
 from posecli.cli.doctor import doctor
 from posecli.cli.evaluate import evaluate
 from posecli.cli.export import export
+from posecli.cli.export_model import export_model
 from posecli.cli.fetch_weights import fetch_weights
 from posecli.cli.models import models_app
 
@@ -25,11 +27,13 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
 app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
 app.command(help=paragraphs(evaluate.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(evaluate)
+app.command(help=paragraphs(bench.__doc__), epilog=EXIT_CODES)(bench)
 app.command("fetch-weights", help=paragraphs(fetch_weights.__doc__), epilog=EXIT_CODES)(fetch_weights)
 app.add_typer(models_app, name="models")
 app.command("convert-weights", help=paragraphs(convert_weights.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(
     convert_weights
 )
+app.command("export-model", help=paragraphs(export_model.__doc__), epilog=EXIT_CODES)(export_model)
 app.command(epilog=EXIT_CODES)(doctor)
 
 
