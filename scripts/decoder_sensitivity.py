@@ -14,7 +14,7 @@ import importlib.util
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from posecli.backends.torch import TorchBackend
 from posecli.coco import Annotations, CocoImage, read_annotations, stills
 from posecli.decode import hough
 from posecli.decode.handover import hand_over
-from posecli.evaluate.scoring import score
+from posecli.errors import PosecliError
+from posecli.evaluate.scoring import check_scoring, score
 from posecli.poses import Poses
 from posecli.preprocess import Resize
 from posecli.sinks.coco import coco_results
@@ -55,26 +56,35 @@ class Seen:
     fields: tuple[NDArray[np.float32], ...]  # in the order of `decode`
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Show how AP changes with each constant of the accurate decoder.")
     parser.add_argument("--images", type=Path, required=True, help="folder of the annotated images")
     parser.add_argument("--annotations", type=Path, required=True, help="COCO person keypoints")
     parser.add_argument("--size", type=int, nargs="+", default=[513], help="long sides, network-input px")
-    arguments = parser.parse_args()
-    annotations = read_annotations(arguments.annotations)
-    seen = {size: see(annotations.images, arguments.images, size) for size in arguments.size}
+    arguments = parser.parse_args(argv)
+    try:
+        report(arguments.images, arguments.annotations, arguments.size)
+    except PosecliError as error:
+        sys.exit(f"error: {error}")
+
+
+def report(folder: Path, annotation_file: Path, sizes: Sequence[int]) -> None:
+    """Print both tables."""
+    annotations = read_annotations(annotation_file)
+    check_scoring()
+    seen = {size: see(annotations.images, folder, size) for size in sizes}
     print("\n".join(halves(annotations, seen)), end="\n\n", flush=True)
     for line in table(annotations, seen):
         print(line, flush=True)
 
 
 def see(images: tuple[CocoImage, ...], folder: Path, size: int) -> list[Seen]:
-    """Run the network on every image. Ends the program at one that cannot be read."""
+    """Run the network on every image. Raises InputError at one that cannot be read."""
     backend = TorchBackend(load(find(MODEL)), STRIDE)
     seen = []
     for item in stills(images, folder):
         if not isinstance(item, Frame):
-            sys.exit(str(item.error))
+            raise item.error
         plan = Resize.plan(item.image.shape[:2], size, STRIDE, "aspect")
         fields = tuple(field[0].numpy() for field in backend(plan.apply(item.image)[None]))
         seen.append(Seen(images[item.index].id, plan, fields))

@@ -1,13 +1,14 @@
-import json
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from coco_datasets import PERSON, dataset, person, result, write
-from posecli.coco import read_annotations, read_results, stills
+from posecli.coco import counts, read_annotations, read_results, stills
 from posecli.errors import InputError, UsageError
-from posecli.sources import Failure
+from posecli.sources import Failure, Frame
 
 
 @pytest.fixture
@@ -36,6 +37,11 @@ def test_other_categories_need_no_keypoints(tmp_path: Path) -> None:
     assert len(read_annotations(write(tmp_path / "a.json", document)).document["annotations"]) == 3
 
 
+def wrong(**values: Any) -> dict[str, Any]:
+    """A document of one person, with other values."""
+    return dataset([{**person(4, 9), **values}], [9])
+
+
 def lacking(name: str) -> dict[str, Any]:
     return {key: value for key, value in person(4, 9).items() if key != name}
 
@@ -45,20 +51,65 @@ def lacking(name: str) -> dict[str, Any]:
     [
         (dataset([lacking("keypoints")], [9]), 'annotation 4 has no "keypoints"'),
         (dataset([lacking("num_keypoints")], [9]), 'annotation 4 has no "num_keypoints"'),
-        (dataset([lacking("id")], [9]), 'annotation without id has no "id"'),
-        (dataset([lacking("category_id")], [9]), '"categories" and "annotations" expected'),
-        (dataset([person(4, 9, keypoints=[1, 2])], [9]), "annotation 4 has 2 values, not 51"),
+        (dataset([lacking("id")], [9]), 'annotation at place 0 has no "id"'),
+        (dataset([lacking("category_id")], [9]), 'annotation 4 has no "category_id"'),
+        (wrong(keypoints=[1, 2]), 'annotation 4 has "keypoints": [1, 2], which must be a list of 51 numbers'),
+        (wrong(keypoints=None), 'annotation 4 has "keypoints": null, which must be a list of 51 numbers'),
+        (wrong(keypoints=["1.5"] * 51), 'annotation 4 has "keypoints": ["1.5", "1.5", "1.5", '),
+        (wrong(keypoints=[True] * 51), 'annotation 4 has "keypoints": [true, true, true, '),
+        (wrong(keypoints=[float("nan")] * 51), 'annotation 4 has "keypoints": [NaN, NaN, NaN, '),
+        (wrong(bbox=[1, 2]), 'annotation 4 has "bbox": [1, 2], which must be a list of 4 numbers'),
+        (wrong(area=None), 'annotation 4 has "area": null, which must be a number, 0 or more'),
+        (wrong(area=-1), 'annotation 4 has "area": -1, which must be a number, 0 or more'),
+        (wrong(num_keypoints=None), 'annotation 4 has "num_keypoints": null, which must be a whole number of at most'),
+        (wrong(iscrowd="no"), 'annotation 4 has "iscrowd": "no", which must be a whole number'),
+        (wrong(image_id="9"), 'annotation 4 has "image_id": "9", which must be a whole number'),
+        (wrong(image_id=9.0), 'annotation 4 has "image_id": 9.0, which must be a whole number'),
+        (wrong(category_id="1"), 'annotation 4 has "category_id": "1", which must be a whole number'),
+        (wrong(id="4"), 'annotation "4" has "id": "4", which must be a whole number other than 0'),
+        (wrong(id=True), 'annotation true has "id": true, which must be a whole number other than 0'),
+        (wrong(id=0), 'annotation 0 has "id": 0, which must be a whole number other than 0'),
+        (dataset([person(4, 9), person(4, 9)], [9]), "2 annotations have id 4"),
+        (dataset([person(4, 9), {"id": 4, "image_id": 9, "category_id": 18}], [9]), "2 annotations have id 4"),
+        (dataset([3], [9]), "annotation at place 0 is no object: 3"),
+        ({**dataset([], [9]), "images": [{"id": "9", "file_name": "9.png"}]}, 'image "9" has "id": "9", which must be'),
+        ({**dataset([], [9]), "images": [{"id": 2**70, "file_name": "9.png"}]}, "of at most 15 digits"),
+        ({**dataset([], [9]), "images": [{"id": 9}]}, 'image 9 has no "file_name"'),
+        ([1], 'no object with "images", "annotations" and "categories"'),
         (dataset([], [9], [{"id": 2, "name": "dog"}]), "no category 1, which is COCO's person"),
         ({"images": [], "annotations": [], "categories": [PERSON]}, "it names no image"),
-        ({"images": dataset([], [9])["images"]}, '"categories" and "annotations" expected'),
-        ({**dataset([], [9]), "annotations": 3}, '"categories" and "annotations" expected'),
-        (dataset([], [9, 9]), "two images have id 9"),
+        ({"images": dataset([], [9])["images"]}, 'no list of "categories"'),
+        ({**dataset([], [9]), "annotations": 3}, 'no list of "annotations"'),
+        (dataset([], [9, 9]), "2 images have id 9"),
     ],
 )
 def test_no_person_keypoints_file(tmp_path: Path, document: Any, why: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_annotations(write(tmp_path / "a.json", document))
-    assert str(caught.value).startswith(f"{tmp_path / 'a.json'}: no COCO person keypoints ({why}); give a file such")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'a.json'}: no COCO person keypoints (")
+    assert why in message
+    assert message.endswith("); give a file such as person_keypoints_val2017.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_no_json(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UsageError, match=r"a.json: no JSON \(.+\); check --annotations"):
+        read_annotations(tmp_path / "a.json")
+
+
+def test_annotations_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a.json: cannot be read \(.+\); check --annotations"):
+        read_annotations(tmp_path / "a.json")
+
+
+def test_who_counts(tmp_path: Path) -> None:
+    people = [person(1, 9), person(2, 9, iscrowd=1), person(3, 9, labelled=0), person(4, 12)]
+    annotations = read_annotations(write(tmp_path / "a.json", dataset(people, [9, 12])))
+    there = annotations.people({9})
+    assert [each["id"] for each in there] == [1, 2, 3]
+    assert [each["id"] for each in there if counts(each)] == [1]
 
 
 def test_results_are_read_as_they_stand(tmp_path: Path, file: Path) -> None:
@@ -68,14 +119,39 @@ def test_results_are_read_as_they_stand(tmp_path: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "{}", "[3]", '[{"image_id": 9}]', json.dumps([{**result(person(1, 9)), "keypoints": [1, 2, 3]}]),
-     json.dumps([{**result(person(1, 9)), "score": float("nan")}]),
-     json.dumps([{**result(person(1, 9)), "score": "high"}])],
-)  # fmt: skip
-def test_no_results_file(tmp_path: Path, file: Path, text: str) -> None:
+    ("values", "why"),
+    [
+        ({"keypoints": [1, 2, 3]}, '"keypoints": [1, 2, 3], which must be a list of 51 numbers'),
+        ({"keypoints": ["1.5"] * 51}, "..., which must be a list of 51 numbers"),
+        ({"keypoints": [[1.5]] * 51}, "..., which must be a list of 51 numbers"),
+        ({"score": float("nan")}, '"score": NaN, which must be a number'),
+        ({"score": "0.9"}, '"score": "0.9", which must be a number'),
+        ({"score": True}, '"score": true, which must be a number'),
+        ({"category_id": "1"}, '"category_id": "1", which must be a whole number'),
+        ({"image_id": "9"}, '"image_id": "9", which must be a whole number'),
+        ({"image_id": True}, '"image_id": true, which must be a whole number'),
+    ],
+)
+def test_wrong_results(tmp_path: Path, file: Path, values: dict[str, Any], why: str) -> None:
+    path = write(tmp_path / "r.json", [result(person(1, 9)), {**result(person(1, 9)), **values}])
+    with pytest.raises(UsageError) as caught:
+        read_results(path, read_annotations(file))
+    assert str(caught.value).startswith(f"{path}: no COCO keypoint results (result 1 has ")
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", r"no JSON \(.+\); check --predictions"),
+        ("{}", r"no COCO keypoint results \(no list\)"),
+        ("[3]", r"\(result 0 is no object: 3\)"),
+        ('[{"image_id": 9}]', r'\(result 0 has no "category_id"\)'),
+    ],
+)
+def test_no_results_file(tmp_path: Path, file: Path, text: str, why: str) -> None:
     (tmp_path / "r.json").write_text(text)
-    with pytest.raises(UsageError, match=r'r.json: no COCO keypoint results: a list with "image_id"'):
+    with pytest.raises(UsageError, match=why):
         read_results(tmp_path / "r.json", read_annotations(file))
 
 
@@ -116,3 +192,23 @@ def test_images_that_are_missing(tmp_path: Path, file: Path) -> None:
     assert str(error) == f"{tmp_path / '000000000012.png'}: no such file, for image 12; check --images"
     assert type(error) is InputError
     assert error.exit_code == 1
+
+
+@pytest.mark.parametrize(("width", "height", "is_given"), [(160, 120, True), (80, 60, True), (80, 60, False)])
+def test_images_of_another_size_than_annotated(tmp_path: Path, width: int, height: int, is_given: bool) -> None:
+    document = dataset([], [9])
+    if not is_given:
+        del document["images"][0]["width"]
+    photo = tmp_path / f"{9:012}.png"
+    cv2.imwrite(str(photo), np.zeros((height, width, 3), np.uint8))
+    photos = stills(read_annotations(write(tmp_path / "a.json", document)).images, tmp_path)
+    (item,) = photos
+    (read,) = photos.readers()
+    assert type(read()) is type(item)
+    if (width, height) == (160, 120) or not is_given:
+        assert isinstance(item, Frame)
+    else:
+        assert isinstance(item, Failure)
+        why = "is 80x60, annotated at 160x120; give --images as they were annotated"
+        assert str(item.error) == f"{photo}: {why}"
+        assert (type(item.error), item.index, item.name) == (InputError, 0, photo.name)

@@ -89,3 +89,11 @@ def test_the_tables(annotations: Annotations, seen: list[Seen], monkeypatch: pyt
         "| SEEN | 0.4 | 0.00 | -100.00 |",
     ]
     assert list(decoder_sensitivity.halves(annotations, {257: seen}))[-1] == "| 257 | 100.00 | 100.00 | 100.00 |"
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path, annotations: Annotations) -> None:
+    words = ["--images", str(tmp_path), "--annotations"]
+    with pytest.raises(SystemExit, match=r"^error: .*gone\.json: cannot be read \(.+\); check --annotations$"):
+        decoder_sensitivity.main([*words, str(tmp_path / "gone.json")])
+    with pytest.raises(SystemExit, match=r"^error: .*1\.png: no such file, for image 1; check --images$"):
+        decoder_sensitivity.main([*words, str(annotations.path)])

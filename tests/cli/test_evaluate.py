@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from coco_datasets import dataset, person, result, write
-from posecli.cli import app
+from posecli.cli import app, evaluating, evaluation_outputs, fetching
+from posecli.errors import InputError, OutputError
+from posecli.evaluate.running import find_people
 from posecli.evaluate.scoring import STATS
 from posecli.skeleton import PARTS
+from posecli.sources import Failure
 
 pytest.importorskip("pycocotools")
 
@@ -59,7 +63,14 @@ def photos(tmp_path: Path, examples: Path) -> Path:
 def annotations(tmp_path: Path) -> Path:
     """People who are somewhere, on three images and on one without a file."""
     people = [person(1, 3), person(2, 5), person(3, 5, left=70, iscrowd=1), person(4, 8, labelled=0), person(5, 9)]
-    return write(tmp_path / "person_keypoints.json", dataset(people, [8, 5, 3, 9]))
+    return write(tmp_path / "person_keypoints.json", sized(dataset(people, [8, 5, 3, 9])))
+
+
+def sized(document: dict[str, Any]) -> dict[str, Any]:
+    """The same with the sizes of `photos`."""
+    for image in document["images"]:
+        image["width"], image["height"] = (150, 100) if image["id"] == 8 else (190, 128)
+    return document
 
 
 def by_hand(annotations: Path, results: Path, image_ids: list[int]) -> dict[str, float]:
@@ -90,7 +101,7 @@ def perfect(annotations: Path, results: Path, image_ids: tuple[int, ...]) -> Pat
         }
         for number, each in enumerate(json.loads(results.read_text()), start=1)
     ]
-    return write(annotations, dataset(people, list(image_ids)))
+    return write(annotations, sized(dataset(people, list(image_ids))))
 
 
 # what is scored
@@ -200,18 +211,32 @@ def test_json_on_standard_output_is_alone_there(run: Run, photos: Path, annotati
     assert set(only["median_ms"]) == {"read", "resize", "network", "decode", "estimate"}
 
 
-def test_images_that_fail_are_left_out(run: Run, photos: Path, annotations: Path, tmp_path: Path) -> None:
+def test_nobody_is_found_on_images_that_fail(run: Run, photos: Path, annotations: Path, tmp_path: Path) -> None:
+    """Leaving them out would raise the score, and disagree with what the exported results give."""
     (photos / f"{5:012}.png").write_bytes(b"no image")
     words = ("evaluate", "--images", photos, "--annotations", annotations, *SMALL, "--results", "r.json")
     shown = run(*words, "--json", "m.json", exit_code=1)
     ours = measured(tmp_path / "m.json")
     assert "Images" in shown.stdout
-    assert " 2 (2 more failed, and are left out)" in shown.stdout
+    assert " 4 (2 failed, counted as nobody found)" in shown.stdout
     assert f"error: {photos / '000000000009.png'}: no such file, for image 9; check --images\n" in shown.stderr
     assert "000000000005.png: not an image" in shown.stderr
     assert [failed["name"] for failed in ours["failed"]] == ["000000000005.png", "000000000009.png"]
-    assert [image["image_id"] for image in ours["per_image"]] == [3, 8]
-    assert ours["stats"] == by_hand(annotations, tmp_path / "r.json", [3, 8])
+    assert [image["image_id"] for image in ours["per_image"]] == [3, 5, 8, 9]
+    assert [image["ms"] is None for image in ours["per_image"]] == [False, True, False, True]
+    assert ours["people"]["annotated"] == 3
+    assert ours["stats"] == by_hand(annotations, tmp_path / "r.json", [3, 5, 8, 9])
+    run("evaluate", "--predictions", "r.json", "--annotations", annotations, "--json", "p.json")
+    assert measured(tmp_path / "p.json")["stats"] == ours["stats"]
+
+
+def test_a_photo_of_another_size_than_annotated_fails(run: Run, photos: Path, annotations: Path) -> None:
+    for photo in photos.iterdir():
+        cv2.imwrite(str(photo), cv2.resize(cv2.imread(str(photo)), (95, 64)))
+    words = ("evaluate", "--images", photos, "--annotations", annotations, *SMALL)
+    shown = run(*words, "--image-ids", "3,8", exit_code=1)
+    assert "000000000003.png: is 95x64, annotated at 190x128; give --images as they were annotated\n" in shown.stderr
+    assert "none of the 2 images could be used" in shown.stderr
 
 
 def test_results_of_a_file(run: Run, annotations: Path, tmp_path: Path) -> None:
@@ -226,11 +251,15 @@ def test_results_of_a_file(run: Run, annotations: Path, tmp_path: Path) -> None:
     assert ours["per_image"][0]["ms"] is None
 
 
-def test_nobody_to_be_found(run: Run, annotations: Path, tmp_path: Path) -> None:
-    write(tmp_path / "r.json", [])
-    shown = run("evaluate", "--predictions", "r.json", "--annotations", annotations, "--image-ids", 8)
-    assert shown.stdout.splitlines()[4].split() == ["-"] * 6
-    assert "bootstrap" not in shown.stdout
+@pytest.mark.parametrize("image_ids", ["8", "8,5"])
+def test_nobody_to_be_found(run: Run, photos: Path, tmp_path: Path, image_ids: str) -> None:
+    """On 8 nobody has keypoints, on 5 there is a crowd."""
+    people = [person(1, 3), person(3, 5, iscrowd=1), person(4, 8, labelled=0)]
+    path = write(tmp_path / "a.json", dataset(people, [8, 5, 3]))
+    shown = run("evaluate", "--images", photos, "--annotations", path, "--image-ids", image_ids, exit_code=2)
+    count = len(image_ids.split(","))
+    assert shown.stderr == f"error: {path}: nobody is annotated with keypoints in the {count} images chosen\n"
+    assert shown.stdout == ""
 
 
 # worst
@@ -246,7 +275,20 @@ def test_the_worst_images(run: Run, photos: Path, annotations: Path, tmp_path: P
     if source == "file":  # 5 was missed, 3 is perfect
         assert names == ["worst-1-image-5.jpg", "worst-2-image-3.jpg"]
     assert len(names) == 2
-    assert cv2.imread(str(tmp_path / "worst" / names[0])).shape == (128, 2 * 190 + 8, 3)
+    assert cv2.imread(str(tmp_path / "worst" / names[0])).shape == (128 + 2 * 24, 2 * 190 + 8, 3)
+
+
+def test_worst_images_without_a_photo(run: Run, photos: Path, annotations: Path, tmp_path: Path) -> None:
+    """Those of a file are named, and the others drawn; what a run could not read has been named already."""
+    write(tmp_path / "r.json", [])
+    words = ("--images", photos, "--annotations", annotations, "--worst", 4)
+    shown = run("evaluate", "--predictions", "r.json", *words, "-o", "w", exit_code=1)
+    assert shown.stderr.count("000000000009.png: no such file, for image 9; check --images\n") == 1
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["worst-1-image-3.jpg", "worst-2-image-5.jpg"]
+    assert "2 images → w" in shown.stderr
+    shown = run("evaluate", *SMALL, *words, "-o", "v", exit_code=1)
+    assert shown.stderr.count("000000000009.png") == 1
+    assert len(list((tmp_path / "v").iterdir())) == 2
 
 
 # sweep
@@ -258,7 +300,9 @@ def test_a_sweep(run: Run, photos: Path, annotations: Path, tmp_path: Path) -> N
                 "--sweep", "size=97,129", "--sweep", "--decoder=tfjs,port2018", "--csv", "s.csv", "--plot", "s.png",
                 "--json", "s.json")  # fmt: skip
     combined = [["97", "tfjs"], ["97", "port2018"], ["129", "tfjs"], ["129", "port2018"]]
-    assert [line.split()[:2] for line in shown.stdout.splitlines()[2:6]] == combined
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "mobilenet-075 on person_keypoints.json"
+    assert [line.split()[:2] for line in lines[4:8]] == combined
     with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     runs = json.loads((tmp_path / "s.json").read_text())["runs"]
@@ -286,7 +330,177 @@ def test_a_failed_image_is_named_once(run: Run, photos: Path, annotations: Path)
     shown = run("evaluate", "--images", photos, "--annotations", annotations, "--threads", 1, "--sweep", "size=97,129",
                 exit_code=1)  # fmt: skip
     assert shown.stderr.count("000000000009.png: no such file") == 1
-    assert "3 images (1 more failed, and are left out)." in shown.stdout
+    assert "4 images (1 failed, counted as nobody found)." in shown.stdout
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_figure_of_a_sweep_is_cut_off(
+    run: Run, photos: Path, annotations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = run("evaluate", "--images", photos, "--annotations", annotations, "--limit", 2, "--sweep", "size=97,129",
+                "--sweep", "score-threshold=0.25,0.3", "--sweep", "decoder=tfjs", "--sweep", "threads=1",
+                "--csv", "s.csv")  # fmt: skip
+    assert "…" not in shown.stdout
+    heading, _, titles, _, *rows = shown.stdout.splitlines()[: 8 if width > 40 else None]
+    assert heading == "mobilenet-075, decoder tfjs, threads 1 on person_keypoints.json"
+    assert max(map(len, [titles, *rows[:4]])) <= width
+    with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
+        precisions = [f"{100 * float(row['AP']):.1f}" for row in csv.DictReader(file)]
+    assert "AP" in titles
+    assert [p for p in precisions if p not in shown.stdout] == []
+    assert ("interval" in titles) == (width >= 60)
+    assert ("large" in titles) == ("medium" in titles) == ("AP50" in titles) == (width >= 80)
+
+
+class GoneError(Exception):
+    """What a test lets happen."""
+
+
+def stop_at(call: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have the estimators' runs end with an error at one of them; the sizes of all that were started."""
+    sizes: list[int] = []
+
+    def found(estimator: Any, *arguments: Any, **named: Any) -> Any:
+        sizes.append(estimator.options.size)
+        if len(sizes) == call:
+            raise error
+        return find_people(estimator, *arguments, **named)
+
+    monkeypatch.setattr(evaluating, "find_people", found)
+    return sizes
+
+
+@pytest.mark.parametrize(("error", "exit_code"), [(KeyboardInterrupt, 130), (GoneError, 1)])
+def test_what_a_sweep_has_finished_is_kept(
+    run: Run,
+    photos: Path,
+    annotations: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    exit_code: int,
+) -> None:
+    sizes = stop_at(3, error, monkeypatch)
+    shown = run("evaluate", "--images", photos, "--annotations", annotations, "--threads", 1, "--limit", 2, "--sweep",
+                "size=97,113,129,145", "--csv", "s.csv", "--plot", "s.png", "--json", "s.json",
+                exit_code=exit_code)  # fmt: skip
+    assert sizes == [97, 113, 129]
+    assert [line.split()[0] for line in shown.stdout.splitlines()[4:6]] == ["97", "113"]
+    assert len(json.loads((tmp_path / "s.json").read_text())["runs"]) == 2
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "s.png").exists()
+    assert "2 of 4 settings were finished; here they are\n" in shown.stderr
+
+
+def test_an_interrupted_run_says_what_is_kept(
+    run: Run, photos: Path, annotations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*arguments: Any, on_item: Callable[[Any], None], **named: Any) -> None:
+        on_item(Failure("a", 0, InputError("a: broken")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluating, "find_people", found)
+    words = ("evaluate", "--images", photos, "--annotations", annotations, *SMALL)
+    shown = run(*words, exit_code=130)
+    assert "\nnothing was scored\n" in shown.stderr
+    assert shown.stdout == ""
+    shown = run(*words, "--results", "r.json", exit_code=130)
+    assert "\nnothing was scored; r.json has the results of 1 image\n" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("sweep", "line", "exit_code"),
+    [
+        ("model=mobilenet-075,mobilenet-100", "no weights for mobilenet-100; run: posecli fetch-weights", 1),
+        ("model=mobilenet-075,gone.safetensors", "gone.safetensors: no such weights file", 1),
+        ("stride=16,32", "mobilenet-075 has no output stride 32; choose one of: 8, 16", 2),
+    ],
+)
+def test_what_a_sweep_lacks_is_found_out_before_its_first_run(
+    run: Run,
+    photos: Path,
+    annotations: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sweep: str,
+    line: str,
+    exit_code: int,
+) -> None:
+    sizes = stop_at(0, GoneError, monkeypatch)
+    words = ("evaluate", "--images", photos, "--annotations", annotations, *SMALL, "--limit", 1, "--sweep", sweep)
+    assert line in run(*words, exit_code=exit_code).stderr
+    assert sizes == []
+
+
+def test_a_sweep_fetches_what_it_lacks_before_its_first_run(
+    run: Run, photos: Path, annotations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[tuple[str, int]] = []
+    monkeypatch.setattr(fetching, "ensure", lambda name, stride, *, quiet: fetched.append((name, stride)))
+    sizes = stop_at(0, GoneError, monkeypatch)
+    run("evaluate", "--images", photos, "--annotations", annotations, *SMALL, "--limit", 1, "--fetch", "--sweep",
+        "model=mobilenet-075,mobilenet-100@8", exit_code=1)  # fmt: skip
+    assert fetched == [("mobilenet-075", 16), ("mobilenet-100", 8)]
+    assert sizes == []
+
+
+def test_the_reader_of_the_table_may_leave(photos: Path, annotations: Path, tmp_path: Path) -> None:
+    """`| true`: every file is written, and the command ends well."""
+    write(tmp_path / "r.json", [])
+    words = ["evaluate", "--predictions", "r.json", "--images", photos, "--annotations", annotations, "--image-ids",
+             "3,5", "--json", "m.json", "--worst", "1", "-o", "w"]  # fmt: skip
+    read, write_end = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "posecli", *map(str, words)], stdout=write_end, stderr=subprocess.PIPE, cwd=tmp_path
+    )
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr.decode()) == (0, "1 image → w\n")
+    assert (tmp_path / "m.json").exists()
+    assert len(list((tmp_path / "w").iterdir())) == 1
+
+
+# where nothing can be written
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--plot", "--results", "-o"])
+def test_a_place_that_cannot_be_written_to_is_found_out_first(
+    run: Run, photos: Path, annotations: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    sizes = stop_at(0, GoneError, monkeypatch)
+    Path("file").touch()
+    Path("folder.png").mkdir()
+    needed = {"--csv": ("--sweep", "size=97"), "--plot": ("--sweep", "size=97"), "-o": ("--worst", 1)}.get(option, ())
+    words = ("evaluate", "--images", photos, "--annotations", annotations, *needed, option)
+    for target in ("file/below.png", "file" if option == "-o" else "folder.png"):
+        shown = run(*words, target, exit_code=1)
+        assert "cannot be written" in shown.stderr
+        assert shown.stderr.count("\n") == 1
+        assert shown.stdout == ""
+    assert sizes == []
+
+
+def test_a_file_that_cannot_be_written_costs_itself_only(
+    run: Run, photos: Path, annotations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose disk is full, which nobody knows before."""
+
+    def write_some(path: Path, data: bytes) -> None:
+        if path.name == "s.json":
+            raise OutputError("s.json: cannot be written (No space left on device); choose another place")
+        path.write_bytes(data)
+
+    monkeypatch.setattr(evaluation_outputs, "write_whole", write_some)
+    shown = run("evaluate", "--images", photos, "--annotations", annotations, *SMALL, "--limit", 1, "--sweep",
+                "decoder=tfjs", "--json", "s.json", "--csv", "s.csv", exit_code=1)  # fmt: skip
+    assert shown.stderr == "error: s.json: cannot be written (No space left on device); choose another place\n"
+    assert Path("s.csv").exists()
+    assert "95% interval" in shown.stdout
+
+
+def test_a_device_may_be_written_to(run: Run, annotations: Path, tmp_path: Path) -> None:
+    write(tmp_path / "r.json", [])
+    run("evaluate", "--predictions", "r.json", "--annotations", annotations, "--json", os.devnull)
 
 
 # mistakes
@@ -312,6 +526,23 @@ def test_a_failed_image_is_named_once(run: Run, photos: Path, annotations: Path)
         (("--images", "photos", "--image-ids", "4"), "person_keypoints.json: no image 4 is annotated there"),
         (("--images", "photos", "--json", "person_keypoints.json"), "person_keypoints.json: writing it would"),
         (("--images", "photos", "--results", "photos/000000000003.png"), "writing it would overwrite an input"),
+        (("--images", "photos", "--results", "x", "--json", "./x"), "x: --results and --json would both be written"),
+        (("--images", "photos", "--worst", "1", "-o", "x", "--json", "X"), "x: --json and -o would both be written"),
+        (("--images", "photos", "--worst", "1", "-o", "photos/"), "photos: the folder of the images; choose another"),
+        (("--images", "photos", "--results", "-"), "--results -: only --json goes to standard output; give a name"),
+        (("--images", "photos", "--sweep", "size=97", "--csv", "-"), "--csv -: only --json goes to standard output"),
+        (("--images", "photos", "--sweep", "size=97", "--plot", "-"), "--plot -: only --json goes to standard output"),
+        (("--predictions", "r.json", "--size", "99"), "--size is for running a model; leave it out, or --predictions"),
+        (("--predictions", "r.json", "--quality", "best"), "--quality is for running a model; leave it out, or"),
+        (("--predictions", "r.json", "--min-part-score", "0"), "--min-part-score is for running a model; leave"),
+        (("--predictions", "r.json", "--preset", "tfjs"), "--preset is for running a model; leave it out, or"),
+        (("--predictions", "r.json", "--batch-size", "2"), "--batch-size is for running a model; leave it out, or"),
+        (("--predictions", "r.json", "--workers", "0"), "--workers is for running a model; leave it out, or"),
+        (("--predictions", "r.json", "--fetch"), "--fetch is for running a model; leave it out, or --predictions"),
+        (
+            ("--images", "photos", "--size", "257", "--sweep", "quality=fast,balanced"),
+            "--sweep: fast and balanced are the same setting here; leave one of them out",
+        ),
     ],
 )
 def test_mistakes(run: Run, photos: Path, annotations: Path, words: tuple[str, ...], line: str) -> None:

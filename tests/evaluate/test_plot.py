@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,6 +42,25 @@ def test_each_series_has_its_colour() -> None:
     image = drawn([Point(10 + i, 20 + 3 * i, str(i), f"s{i % 3}") for i in range(7)])
     assert all(count(image, colour) for colour in COLOURS[:3])
     assert not count(image, COLOURS[3])
+
+
+@pytest.mark.parametrize("names", [("",), ("decoder accurate", "decoder tfjs")])
+def test_the_legend_lies_beside_the_data(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    figure_module = pytest.importorskip("matplotlib.figure")
+    figures = []
+    save = figure_module.Figure.savefig
+
+    def saved(figure: Any, *arguments: Any, **named: Any) -> None:
+        figures.append(figure)
+        save(figure, *arguments, **named)
+
+    monkeypatch.setattr(figure_module.Figure, "savefig", saved)
+    drawn([Point(10 + i, 20 + i, str(i), name) for i in range(4) for name in names])
+    (figure,) = figures
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert len(legend.texts) == 1 + sum(map(bool, names))  # with the frontier
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    assert axes.get_legend() is None
 
 
 def test_one_run_and_equal_runs_can_be_drawn() -> None:

@@ -14,7 +14,7 @@ import pytest
 from coco_datasets import PERSON, dataset, person, result, write
 from posecli.coco import read_annotations
 from posecli.errors import MissingDependencyError
-from posecli.evaluate.scoring import STATS, matches_of, score
+from posecli.evaluate.scoring import STATS, Match, matches_of, score
 
 pytest.importorskip("pycocotools")
 
@@ -116,6 +116,25 @@ def test_a_part_that_is_off_costs_only_itself(tmp_path: Path) -> None:
     measured = score(read_annotations(path), [3], [guess])
     assert measured.part_oks[0] == pytest.approx(math.exp(-(4.0**2) / (2 * truth["area"] * (2 * 0.026) ** 2)))
     assert measured.part_oks[1:] == pytest.approx(1.0)
+
+
+def test_who_is_matched_with_what(tmp_path: Path) -> None:
+    people = [person(11, 3), person(12, 3, left=70), person(13, 4)]
+    path = write(tmp_path / "a.json", dataset(people, [3, 4]))
+    guesses = [result(people[2], moved=1), result(person(9, 3, top=2000)), result(people[1])]
+    measured = score(read_annotations(path), [3, 4], guesses)
+    assert measured.images[3].matches == (Match(person=12, pose=2, oks=1.0),)
+    (match,) = measured.images[4].matches
+    assert (match.person, match.pose, match.oks) == (13, 0, measured.images[4].oks)
+    assert 0.5 < match.oks < 1
+
+
+def test_keys_of_other_kinds_of_results_change_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", dataset([person(1, 3)], [3]))
+    more = {"bbox": [1, 2, 3, 4], "segmentation": [[1, 2, 3]], "caption": "x"}
+    guess = result(person(1, 3), moved=3)
+    annotations = read_annotations(path)
+    assert score(annotations, [3], [{**guess, **more}]).stats == score(annotations, [3], [guess]).stats
 
 
 def test_who_is_missed_counts_zero(tmp_path: Path) -> None:

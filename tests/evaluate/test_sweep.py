@@ -1,7 +1,7 @@
 import pytest
 
 from posecli.errors import UsageError
-from posecli.evaluate.sweep import combinations, parse_axis
+from posecli.evaluate.sweep import check_distinct, combinations, parse_axis
 from posecli.options import EstimatorOptions, resolve_options
 
 
@@ -68,3 +68,16 @@ def test_every_combination() -> None:
 def test_an_option_comes_once() -> None:
     with pytest.raises(UsageError, match="--sweep nms-radius comes twice"):
         combinations([parse_axis("nms-radius=1"), parse_axis("nms_radius=2")])
+
+
+def test_settings_that_resolve_alike_are_refused() -> None:
+    settings = combinations([parse_axis("quality=fast,balanced"), parse_axis("single=no,yes")])
+    apart = [(setting, resolve_options(**setting.values)) for setting in settings]
+    check_distinct(apart)
+    alike = [(setting, resolve_options(**setting.values, size=257)) for setting in settings]
+    with pytest.raises(UsageError, match="--sweep: fast no and balanced no are the same setting here; leave one"):
+        check_distinct(alike)
+
+
+def test_one_value_does_not_vary() -> None:
+    assert [parse_axis(text).varies for text in ("size=257", "size=257,353")] == [False, True]

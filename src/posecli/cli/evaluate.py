@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, option, with_estimator_options
+from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, option, with_estimator_options
 from posecli.options import EstimatorOptions
+
+SWEEP_PANEL = "Sweep"
 
 
 @with_estimator_options
@@ -71,20 +73,21 @@ def evaluate(
             metavar="NAME=V,V,...",
             help="Try these values of any model, decoding or running option; may be repeated, for every combination. "
             "A value that is several numbers joins them with +, as in scales=1,0.7+1+1.4.",
-            panel=RUN_PANEL,
+            panel=SWEEP_PANEL,
         ),
     ] = None,
     csv_file: Annotated[
-        Path | None, option("--csv", metavar="FILE", help="Write the table of a --sweep as CSV.", panel=OUTPUT_PANEL)
+        Path | None, option("--csv", metavar="FILE", help="Write the table as CSV.", panel=SWEEP_PANEL)
     ] = None,
     plot: Annotated[
         Path | None,
-        option("--plot", metavar="FILE.png", help="Draw a --sweep: accuracy against time.", panel=OUTPUT_PANEL),
+        option("--plot", metavar="FILE.png", help="Draw accuracy against time.", panel=SWEEP_PANEL),
     ] = None,
     *,
     options: EstimatorOptions,
     fetch: bool,
-    batch_size: int,
+    batch_size: int | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Measure accuracy on COCO keypoint annotations, with pycocotools, and time per image.
@@ -94,6 +97,7 @@ def evaluate(
     For example: posecli evaluate --images val2017 --annotations person_keypoints_val2017.json --limit 500
     """
     from posecli.cli import evaluating
+    from posecli.cli.evaluation_request import Request, parse_ids
 
     # As resolved, but for the model, whose NAME@STRIDE says more than its name.
     given = [field.name for field in fields(EstimatorOptions) if context.params.get(field.name) is not None]
@@ -101,12 +105,12 @@ def evaluate(
         name: context.params[name] for name in given if name == "model"
     }
     evaluating.evaluate(
-        evaluating.Request(
+        Request(
             annotations=annotations,
             images=images,
             predictions=predictions,
             limit=limit,
-            image_ids=evaluating.parse_ids(image_ids or []),
+            image_ids=parse_ids(image_ids or []),
             results=results,
             json_file=json_file,
             worst=worst,
@@ -117,6 +121,7 @@ def evaluate(
             asked=asked,
             fetch=fetch,
             batch_size=batch_size,
+            workers=workers,
             quiet=quiet,
         )
     )

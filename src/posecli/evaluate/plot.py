@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from posecli.draw import PALETTE
 from posecli.errors import MissingDependencyError
@@ -73,7 +73,10 @@ def accuracy_plot(points: Sequence[Point], title: str, caption: str) -> bytes:
     series = list(dict.fromkeys(point.series for point in points))
     for index, name in enumerate(series):
         _draw_series(axes, [point for point in points if point.series == name], name, index, best)
-    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
+    # Beside the data, never on it; the layout makes room.
+    place: Literal["outside right upper", "outside lower right"]
+    place = "outside right upper" if any(series) else "outside lower right"
+    figure.legend(loc=place, frameon=False, fontsize=9, labelcolor=INK)
     _label(figure, axes, points, best)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")

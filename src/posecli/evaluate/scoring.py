@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecli.coco import Annotations, Entry
+from posecli.coco import PERSON_CATEGORY, RESULT_KEYS, Annotations, Entry
 from posecli.errors import MissingDependencyError
 from posecli.evaluate.bootstrap import Matches
-from posecli.sinks.coco import PERSON_CATEGORY
 
 # pycocotools' ten figures of keypoints, in its order. AP and AR are means over OKS 0.50:0.05:0.95.
 STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An annotated person whom pycocotools has matched with a pose at OKS 0.5."""
+
+    person: int  # id of the annotation
+    pose: int  # index of the result
+    oks: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +34,13 @@ class ImageScore:
 
     annotated: int  # people with keypoints, crowds left out
     found: int  # poses
-    matched: int  # annotated people whom pycocotools has matched with a pose
+    matches: tuple[Match, ...]
     oks: float | None  # mean over the annotated, 0 for who was not matched; None where nobody is annotated
+
+    @property
+    def matched(self) -> int:
+        """How many of the annotated people have a pose."""
+        return len(self.matches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,16 @@ def score(annotations: Annotations, image_ids: Collection[int], results: Sequenc
         pairs = [] if found is None else _matched_people(evaluation, found)
         own = [_oks_of_parts(person, pose, evaluation.params.kpt_oks_sigmas) for person, pose in pairs]
         parts += own
+        matches = tuple(
+            Match(person["id"], pose["id"] - 1, float(np.nanmean(each)))  # loadRes counts results from 1
+            for (person, pose), each in zip(pairs, own, strict=True)
+        )
         annotated = 0 if found is None else int(np.count_nonzero(found["gtIgnore"] == 0))
         images[int(image_id)] = ImageScore(
             annotated=annotated,
             found=len(evaluation.cocoDt.getAnnIds(imgIds=[image_id], catIds=[PERSON_CATEGORY])),
-            matched=len(own),
-            oks=sum(float(np.nanmean(each)) for each in own) / annotated if annotated else None,
+            matches=matches,
+            oks=sum(match.oks for match in matches) / annotated if annotated else None,
         )
     shares = np.array(parts).reshape(-1, len(evaluation.params.kpt_oks_sigmas))  # (matched, 17)
     counts = np.count_nonzero(~np.isnan(shares), axis=0)
@@ -111,8 +128,9 @@ def _evaluate(annotations: Annotations, image_ids: Collection[int], results: Seq
         truth = COCO()
         truth.dataset = annotations.document
         truth.createIndex()
-        # It adds to the results, and refuses an empty list.
-        found = truth.loadRes([dict(each) for each in results]) if results else COCO()
+        # It adds to the results, refuses an empty list, and takes other keys for other kinds of results.
+        known = [{key: each[key] for key in RESULT_KEYS} for each in results]
+        found = truth.loadRes(known) if known else COCO()
         evaluation = COCOeval(truth, found, "keypoints")
         evaluation.params.imgIds = sorted(image_ids)
         evaluation.params.catIds = [PERSON_CATEGORY]

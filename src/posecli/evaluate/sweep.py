@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -27,6 +27,11 @@ class Axis:
     def title(self) -> str:
         """The option as the command line calls it, without dashes."""
         return self.name.replace("_", "-")
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is anything to compare along it."""
+        return len(self.values) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,16 @@ def combinations(axes: Sequence[Axis]) -> list[Setting]:
         Setting(dict(zip(names, (value for value, _ in chosen), strict=True)), tuple(label for _, label in chosen))
         for chosen in itertools.product(*pairs)
     ]
+
+
+def check_distinct(settings: Sequence[tuple[Setting, EstimatorOptions]]) -> None:
+    """Raise UsageError where two settings resolve to the same options: one run would stand there as two."""
+    taken: dict[EstimatorOptions, Setting] = {}
+    for setting, options in settings:
+        other = taken.setdefault(replace(options, quality=None, preset=None), setting)  # names of what is in the rest
+        if other is not setting:
+            first, second = (" ".join(each.labels) for each in (other, setting))
+            raise UsageError(f"--sweep: {first} and {second} are the same setting here; leave one of them out")
 
 
 def _value(label: str, kind: Any) -> Any:
