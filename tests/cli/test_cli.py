@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from posecli import __version__
 from posecli.cli import app
-from posecli.estimate import Estimator
+from posecli.estimate import Estimator, Prepared, SeenFields
 from posecli.poses import Poses
 from posecli.skeleton import PARTS
 from posecli.weights.checkpoint import Checkpoint, load, save
@@ -416,10 +416,10 @@ def test_wrong_options(run: Run, photos: Path, words: str, exit_code: int, messa
 
 
 def test_the_unexpected_is_one_line_and_debug_shows_it(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(estimator: Estimator, images: object) -> list[Poses]:
+    def broken(estimator: Estimator, prepared: object) -> list[SeenFields]:
         raise ZeroDivisionError("of the\nuniverse")
 
-    monkeypatch.setattr(Estimator, "batch", broken)
+    monkeypatch.setattr(Estimator, "infer", broken)
     result = run("export", photos, *SMALL, exit_code=1)
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert errors == ["error: unexpected ZeroDivisionError: of the universe; run again with --debug and report it"]
@@ -442,15 +442,15 @@ def test_an_error_is_one_printable_line(run: Run) -> None:
 
 
 def test_interrupting_keeps_what_was_finished(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = Estimator.batch
+    infer = Estimator.infer
     calls = iter([False, False, True])
 
-    def interrupted(estimator: Estimator, images: list[NDArray[np.uint8]]) -> list[Poses]:
+    def interrupted(estimator: Estimator, prepared: Sequence[Prepared]) -> list[SeenFields]:
         if next(calls):
             raise KeyboardInterrupt
-        return find(estimator, images)
+        return infer(estimator, prepared)
 
-    monkeypatch.setattr(Estimator, "batch", interrupted)
+    monkeypatch.setattr(Estimator, "infer", interrupted)
     result = run("annotate", photos, "-r", "--poses", "poses.json", *SMALL, exit_code=130)
     assert "interrupted" in result.stderr
     assert names(json.loads(Path("poses.json").read_text())) == ["a.png", "b.jpg"]

@@ -32,12 +32,20 @@ def images(*numbers: int) -> list[CocoImage]:
     return [CocoImage(number, f"{number}.png") for number in numbers]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_each_image_has_its_results_and_times(estimator: Estimator, folder: Path, batch_size: int) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_each_image_has_its_results_and_times(
+    estimator: Estimator, folder: Path, batch_size: int | None, workers: int
+) -> None:
     """Failures among them, of images that are missing and that are broken, change nothing for the others."""
     seen: list[str] = []
     found = find_people(
-        estimator, images(1, 2, 3, 4, 5), folder, batch_size=batch_size, on_item=lambda item: seen.append(item.name)
+        estimator,
+        images(1, 2, 3, 4, 5),
+        folder,
+        batch_size=batch_size,
+        workers=workers,
+        on_item=lambda item: seen.append(item.name),
     )
     assert found.image_ids == (1, 2, 4)
     assert [failure.name for failure in found.failures] == ["3.png", "5.png"]

@@ -229,3 +229,36 @@ def test_mirrored_and_other_strided_pictures_are_written(tmp_path: Path, noise: 
     with ImageSink(tmp_path, lambda frame, poses: frame.image[:, ::-1]) as sink:
         sink.write(Frame(noise, 0, None, "a.png"), NOBODY)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", "a"), noise[:, ::-1])
+
+
+def test_pictures_are_drawn_ahead_and_put_in_place_when_it_is_their_turn(tmp_path: Path, make_frame: MakeFrame) -> None:
+    with ImageSink(tmp_path, red) as sink:
+        put = sink.prepare(make_frame("a.png"), NOBODY)
+        assert list(tmp_path.iterdir()) == []
+        put()
+    assert (tmp_path / "a.png").read_bytes() == cv2.imencode(".png", np.full((60, 80, 3), RED[::-1], np.uint8))[
+        1
+    ].tobytes()
+
+
+@pytest.mark.parametrize("exists", ["skip", "error"])
+def test_a_picture_that_appears_after_it_was_drawn_stays(tmp_path: Path, make_frame: MakeFrame, exists: Any) -> None:
+    with ImageSink(tmp_path, red, exists=exists) as sink:
+        put = sink.prepare(make_frame("a.jpg"), NOBODY)
+        (tmp_path / "a.jpg").write_bytes(b"new")
+        if exists == "error":
+            with pytest.raises(FrameOutputError, match="exists already"):
+                put()
+        else:
+            put()
+    assert (tmp_path / "a.jpg").read_bytes() == b"new"
+
+
+def test_what_is_skipped_is_not_drawn(tmp_path: Path, make_frame: MakeFrame) -> None:
+    def refuse(frame: Frame, poses: Poses) -> NDArray[np.uint8]:
+        raise AssertionError
+
+    (tmp_path / "a.jpg").touch()
+    with ImageSink(tmp_path, refuse, exists="skip") as sink:
+        sink.prepare(make_frame("a.jpg"), NOBODY)()
+    assert (tmp_path / "a.jpg").read_bytes() == b""

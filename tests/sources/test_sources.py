@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ from numpy.typing import NDArray
 
 from posecli.errors import InputError, MissingPathError, OutputError
 from posecli.opencv import cv2
-from posecli.sources import Failure, Frame, Stills, reading
+from posecli.sources import Failure, Frame, Readable, Stills, reading
 
 
 @pytest.fixture
@@ -97,3 +98,15 @@ def test_an_unreachable_address_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     [item] = Stills.from_inputs(["http://127.0.0.1:9/y.png"])
     assert isinstance(item, Failure)
     assert item.name == "y.png"
+
+
+def test_readers_read_on_any_thread(folder: Path) -> None:
+    source = Stills.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
+    assert isinstance(source, Readable)
+    readers = list(source.readers())
+    with ThreadPoolExecutor(len(readers)) as pool:
+        together = list(pool.map(lambda read: read(), reversed(readers)))
+    for item, alone in zip(reversed(together), source, strict=True):
+        assert (type(item), item.name, item.index) == (type(alone), alone.name, alone.index)
+        if isinstance(item, Frame) and isinstance(alone, Frame):
+            np.testing.assert_array_equal(item.image, alone.image)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from posecli.coco import PERSON_CATEGORY
 from posecli.errors import UsageError
 from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
@@ -19,7 +20,6 @@ from posecli.sources import Frame, Still
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-PERSON_CATEGORY = 1
 # A result's visibility is not used by COCO's evaluation; its format asks for 1 in that place.
 VISIBILITY = 1
 _MAX_ID_DIGITS = 18  # what fits into 64 bits
