@@ -65,7 +65,7 @@ def decode(
 
 
 def prepare(options: DecodeOptions) -> None:
-    """Compile what `decode` runs with these options, or load it from the cache on disk, so that no image waits for it."""
+    """Compile what `decode` runs with these options, or load it from the cache on disk: no image waits for it then."""
     import numpy as np
 
     heatmaps, offsets = (np.zeros((depth, 1, 1), np.float32) for depth in (NUM_PARTS, 2 * NUM_PARTS))
