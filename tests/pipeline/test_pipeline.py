@@ -3,17 +3,20 @@ import os
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline_parts import WAIT_S, Counting, Drawing, Recording, Several, failure, frame, wait_for
 from posecli import pipeline
 from posecli.errors import InputError, MissingPathError, OutputError, WeightsError
 from posecli.estimate import Times, load_estimator
 from posecli.opencv import cv2
+from posecli.options import resolve_options
 from posecli.pipeline import Limits, Report, crew, run
 from posecli.poses import Poses
 from posecli.sources import Failure, Frame, Stills
@@ -396,10 +399,10 @@ def test_readers_run_at_the_same_time() -> None:
 
 @pytest.mark.parametrize(("device", "engines"), [("cpu", pipeline.CPU_ENGINES), ("cuda:0", 1), ("mps", 1)])
 def test_who_calls_writes_and_a_source_has_one_thread(device: str, engines: int) -> None:
-    threads: dict[str, set[int]] = {"source": set(), "infer": set(), "write": set()}
+    threads: dict[str, set[threading.Thread]] = {"source": set(), "infer": set(), "write": set()}
 
     def note(stage: str, name: str = "") -> None:
-        threads.setdefault(stage, set()).add(threading.get_ident())
+        threads.setdefault(stage, set()).add(threading.current_thread())
 
     def source() -> Iterator[Frame]:
         for name in "abcdefgh":
@@ -412,7 +415,7 @@ def test_who_calls_writes_and_a_source_has_one_thread(device: str, engines: int)
 
     estimator = Counting(device=device, at=note)
     run(source(), estimator, [Noting()], Report(), workers=3, on_item=lambda _: note("write"))
-    assert threads["write"] == {threading.get_ident()}
+    assert threads["write"] == {threading.current_thread()}
     assert len(threads["source"]) == 1
     assert len(threads["infer"]) <= engines
     others = [threads["source"], threads["infer"], threads["write"], threads["prepare"] | threads["finish"]]
@@ -450,6 +453,50 @@ def test_opencv_has_its_threads_back(workers: int) -> None:
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "expected"), [("cpu", 4, 2), ("cpu", 3, 1), ("cpu", 1, 1), ("cuda", 4, 4)]
+)
+def test_networks_that_run_at_the_same_time_share_the_threads(device: str, threads: int, expected: int) -> None:
+    before = torch.get_num_threads()
+    within: set[int] = set()
+    try:
+        torch.set_num_threads(threads)
+        estimator = Counting(
+            device=device, at=lambda stage, _: within.add(torch.get_num_threads() * (stage == "infer"))
+        )
+        run([frame(name) for name in "abcd"], estimator, [], Report(), workers=1)
+        assert within - {0} == {expected}
+        with ThreadPoolExecutor(1) as later:
+            assert [torch.get_num_threads(), later.submit(torch.get_num_threads).result()] == [threads, threads]
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("options", "together"), [({}, True), ({"threads": 1}, False)])
+def test_on_a_cpu_two_networks_run_at_the_same_time_where_threads_allow(
+    options: dict[str, int], together: bool
+) -> None:
+    both = threading.Barrier(2)
+    met: list[int] = []
+
+    def meet(stage: str, _: str) -> None:
+        if stage == "infer" and together:
+            met.append(both.wait(WAIT_S))
+        elif stage == "infer":
+            assert lock.acquire(blocking=False)  # alone
+            lock.release()
+
+    lock, before = threading.Lock(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        estimator = Counting(at=meet)
+        estimator.options = resolve_options(**options)
+        run([frame(name) for name in "abcd"], estimator, [], Report(), workers=1)
+        assert len(met) == (4 if together else 0)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_there_is_a_worker_for_each_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Semaphore
 
+import torch
+
 from posecli.opencv import cv2
 from posecli.pipeline.batches import Gathering, Limits, Place
 from posecli.pipeline.crew import Crew, settle
@@ -70,6 +72,8 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
             to_writing.put(None)
 
     def infer() -> None:
+        torch.set_num_threads(threads)  # for this thread, and those that come later
+
         def finish(place: Place, seen: Seen | Failure) -> None:
             crew.settle(place.finished, partial(stages.finish, seen))
 
@@ -82,7 +86,7 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
             del batch
 
     try:
-        with _single_threaded_opencv():
+        with _single_threaded_opencv(), _shared_torch(limits.engines) as threads:
             crew.start(feed)
             for _ in range(limits.engines):
                 crew.start(infer, is_engine=True)
@@ -153,6 +157,16 @@ def _infer(batch: Batch, stages: Stages, finish: Finish, errors: type[BaseExcept
     else:
         for (place, _), each in zip(batch, seen, strict=True):
             finish(place, each)
+
+
+@contextmanager
+def _shared_torch(engines: int) -> Iterator[int]:
+    """How many threads each engine may start; what PyTorch gives to threads that come later is restored at the end."""
+    before = torch.get_num_threads()
+    try:
+        yield max(before // engines, 1)
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
