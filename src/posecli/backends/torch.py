@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -50,7 +50,7 @@ class TorchBackend:
 
     def __call__(self, images: Images) -> Fields:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
-        with torch.inference_mode(), _true_float32():
+        with torch.inference_mode(), _true_float32(self._device):
             fields = self._program(torch.from_numpy(images).to(self._device))
             return Fields(*(field.contiguous().cpu() for field in fields))
 
@@ -85,6 +85,11 @@ def dtype_on(device: torch.device, precision: Precision) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
-def _true_float32() -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding convolutions to TF32, which moves keypoints by tenths of a pixel."""
+def _true_float32(device: torch.device) -> AbstractContextManager[None]:
+    """Keep cuDNN from rounding convolutions to TF32, which moves keypoints by tenths of a pixel.
+
+    It is a setting of the process: left alone where there is no cuDNN, as threads may run a network each there.
+    """
+    if device.type != "cuda":
+        return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
+from io import StringIO
 
 from posecli.doctor.report import Extra, Library, Problem, probe
 
@@ -52,7 +54,8 @@ def _states(packages: Sequence[str], install: str) -> tuple[Library, ...]:
     """Import each package; `install` is the command for one that is missing, with {} for its name."""
     found = []
     for package in packages:
-        imported = probe(partial(import_module, _MODULES.get(package, package.replace("-", "_"))))
+        with redirect_stderr(StringIO()):  # some print a traceback of what they miss
+            imported = probe(partial(import_module, _MODULES.get(package, package.replace("-", "_"))))
         reason = imported.problem if isinstance(imported, Problem) else None
         versions = {name: _version(name) for name in (package, *_STAND_INS.get(package, ()))}
         present = {name: number for name, number in versions.items() if number is not None}
