@@ -182,7 +182,7 @@ Quality = Annotated[
     option(
         "--quality",
         metavar="NAME",
-        help="fast (28.6 AP, half the time), balanced (39.0 AP, the defaults) or best (43.0 AP, 3.5 times the time): "
+        help="fast (28.6 AP, 0.4 of the time), balanced (38.9 AP, the defaults) or best (42.7 AP, 3.7 times the time): "
         "size, decoder and test-time options at once. An option given explicitly wins, and so does a preset; "
         "thresholds are never part of it.",
         panel=MODEL_PANEL,
