@@ -515,7 +515,7 @@ def test_the_poses_are_the_same_to_the_last_bit_whatever_the_workers(examples: P
         def write(self, frame: Frame, poses: Poses) -> None:
             kept.append((frame.name, poses.xy.tobytes(), poses.part_scores.tobytes(), poses.scores.tobytes()))
 
-    estimator = load_estimator(size=193, threads=1)
+    estimator = load_estimator(size=193, threads=1, backend="torch")
     results = []
     for workers in (0, 1, 3):
         kept: list[tuple[str, bytes, bytes, bytes]] = []
