@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,8 @@ def to_onnx(program: Program, metadata: Mapping[str, str] | None = None) -> byte
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  # torch's exporter builds on it
+
+        import_module("onnxscript")  # torch's exporter builds on it
     except ImportError as error:
         raise _missing("onnx and onnxscript") from error
     free = torch.export.Dim.DYNAMIC

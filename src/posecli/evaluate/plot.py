@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from posecli.draw import PALETTE
@@ -40,7 +41,7 @@ class Point:
 def check_plotting() -> None:
     """Raise MissingDependencyError without matplotlib."""
     try:
-        import matplotlib.figure  # noqa: F401  # is it there?
+        import_module("matplotlib.figure")
     except ImportError as error:
         raise MissingDependencyError(
             'plots are drawn with matplotlib, which is not installed; run: pip install "posecli[eval]"'

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Score:
 def check_scoring() -> None:
     """Raise MissingDependencyError without pycocotools."""
     try:
-        import pycocotools.cocoeval  # noqa: F401  # is it there?
+        import_module("pycocotools.cocoeval")
     except ImportError as error:
         raise MissingDependencyError(
             'accuracy is measured with pycocotools, which is not installed; run: pip install "posecli[eval]"'

@@ -219,7 +219,7 @@ def lock(name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None
         except Timeout:
             on_wait()
             held.acquire()
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # from filelock, where the file system has none
         raise OutputError(f"{path}: no locks on this file system; set {HOME_VARIABLE} to another") from error
     except OSError as error:
         with naming_the_variable():
