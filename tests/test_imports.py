@@ -15,6 +15,7 @@ PACKAGE = Path(posecli.__file__).parent
 ORDER = (
     "errors",
     "files",
+    "memory",
     "download",
     "skeleton",
     "options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from time import perf_counter
@@ -18,6 +19,7 @@ from posecli.backends.opening import open_backend
 from posecli.decode import decode
 from posecli.decode import prepare as prepare_decoder
 from posecli.errors import PosecliWarning, WeightsError
+from posecli.memory import keep_freed_memory
 from posecli.networks.fields import Fields
 from posecli.networks.spec import ModelSpec
 from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
@@ -111,6 +113,12 @@ class Estimator:
             times.extend(Times(resize_s, [network_s[i] for i in order], decode_s))
         return found
 
+    def shared_by(self, callers: int) -> Estimator:
+        """The same, for `callers` threads that call `infer` at once."""
+        twin = copy(self)
+        twin.backend = self.backend.shared_by(callers)
+        return twin
+
     def prepare(self, image: NDArray[np.uint8]) -> Prepared:
         """Make the network's inputs of an image (H, W, 3), RGB: the first stage, on any thread.
 
@@ -168,8 +176,9 @@ def load_estimator(
 def make_estimator(options: EstimatorOptions) -> Estimator:
     """Make an `Estimator` from resolved options; what `load_estimator` does after resolving them.
 
-    All that is done once, such as compiling the decoder on a machine's first run, is done here: no image waits for it.
+    What a machine's first run takes seconds for, such as compiling the decoder, is done here: no image waits for it.
     """
+    keep_freed_memory()
     checkpoint = _load(options.model)
     if warning := caution(checkpoint.spec, checkpoint.metadata):
         warnings.warn(warning, PosecliWarning, stacklevel=3)

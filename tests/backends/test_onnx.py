@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -126,12 +127,25 @@ def test_it_says_what_it_is(backend) -> None:
 
 
 def test_threads(checkpoint, again) -> None:
-    def threads(asked: int | None) -> int:
-        session = OnnxBackend(checkpoint, threads=asked)._session(np.dtype(np.uint8))
-        return session.get_session_options().intra_op_num_threads
+    def threads(asked: int | None, callers: int = 1) -> int:
+        backend = OnnxBackend(checkpoint, threads=asked)
+        if callers > 1:
+            backend = backend.shared_by(callers)
+        return backend._session(np.dtype(np.uint8)).get_session_options().intra_op_num_threads
 
     assert threads(3) == 3
     assert threads(None) == torch.get_num_threads()
+    assert threads(5, callers=2) == 4  # four and the other caller
+    assert threads(1, callers=2) == 1
+
+
+def test_callers_that_share_it_get_what_each_asked_for(backend, again, rng) -> None:
+    shared = backend.shared_by(2)
+    inputs = [rng.integers(0, 256, (1, side, 65, 3), dtype=np.uint8) for side in (33, 49, 65, 81)]
+    expected = [backend(images) for images in inputs]
+    with ThreadPoolExecutor(2) as pool:
+        for fields, alone in zip(pool.map(shared, inputs), expected, strict=True):
+            assert_agree(fields, alone)
 
 
 def test_a_stride_that_the_network_lacks(checkpoint) -> None:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -126,13 +127,46 @@ def test_it_may_be_called_from_several_threads(backend: OpenVinoBackend) -> None
             assert_same(found, alone)
 
 
-def test_threads_and_precision_are_what_openvino_is_told(checkpoint: Checkpoint, monkeypatch) -> None:
-    told = []
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list:
+    """What is compiled."""
+    compiled = []
     compile_ir = module.compile_ir
-    monkeypatch.setattr(module, "compile_ir", lambda *given: told.append(compile_ir(*given)) or told[-1])
-    OpenVinoBackend(checkpoint, threads=1)
+    monkeypatch.setattr(module, "compile_ir", lambda *given: compiled.append(compile_ir(*given)) or compiled[-1])
+    return compiled
+
+
+def test_threads_and_precision_are_what_openvino_is_told(checkpoint: Checkpoint, told: list) -> None:
+    backend = OpenVinoBackend(checkpoint, threads=1)
+    for _ in range(2):
+        backend(noise(1, 33, 33))
+    assert len(told) == 1
     assert told[0].get_property("INFERENCE_NUM_THREADS") == 1
     assert told[0].get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+
+
+def test_callers_that_share_it_run_side_by_side(
+    checkpoint: Checkpoint, backend: OpenVinoBackend, told: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = OpenVinoBackend(checkpoint, threads=2).shared_by(2)
+    both = Barrier(2)
+
+    class Meeting(Fields):
+        """Made while a request is in use: the other one must be, too."""
+
+        def __new__(cls, *fields: torch.Tensor) -> Fields:
+            both.wait(30)
+            return Fields(*fields)
+
+    inputs = [noise(1, 65, 97), noise(1, 97, 65)]
+    monkeypatch.setattr(module, "Fields", Meeting)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(shared, inputs))
+    monkeypatch.undo()
+    for fields, images in zip(found, inputs, strict=True):
+        assert_same(fields, backend(images))
+    assert [compiled.get_property("NUM_STREAMS") for compiled in told] == [2]
+    assert told[0].get_property("INFERENCE_NUM_THREADS") == 2
 
 
 def test_bfloat16_is_computed_or_the_user_is_told(checkpoint: Checkpoint, backend: OpenVinoBackend) -> None:
@@ -148,15 +182,7 @@ def test_bfloat16_is_computed_or_the_user_is_told(checkpoint: Checkpoint, backen
 
 
 def test_bfloat16_where_the_cpu_has_it(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Compiled:
-        def create_infer_request(self) -> None: ...
-
-        def get_property(self, name: str):
-            import openvino
-
-            return {"INFERENCE_PRECISION_HINT": openvino.Type.bf16}[name]
-
-    monkeypatch.setattr(module, "compile_ir", lambda *_: Compiled())
+    monkeypatch.setattr(module, "has_bfloat16", lambda: True)
     assert OpenVinoBackend(checkpoint, precision="bfloat16").precision == "bfloat16"
 
 

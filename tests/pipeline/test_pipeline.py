@@ -247,7 +247,9 @@ def test_in_one_thread_frames_are_read_as_they_are_needed() -> None:
             self.events.append(f"read {len(read)}")
 
     sink = Lagging()
-    run(source(), Counting(), [sink], Report(), batch_size=2, workers=0)
+    estimator = Counting()
+    run(source(), estimator, [sink], Report(), batch_size=2, workers=0)
+    assert estimator.callers == 1
     assert sink.events == ["open", "a:1", "read 2", "b:1", "read 2", "c:1", "read 4", "d:1", "read 4", "close"]
 
 
@@ -418,6 +420,7 @@ def test_who_calls_writes_and_a_source_has_one_thread(device: str, engines: int)
     assert threads["write"] == {threading.current_thread()}
     assert len(threads["source"]) == 1
     assert len(threads["infer"]) <= engines
+    assert estimator.callers == engines
     others = [threads["source"], threads["infer"], threads["write"], threads["prepare"] | threads["finish"]]
     assert len(set().union(*others)) == sum(map(len, others))
 

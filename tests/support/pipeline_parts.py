@@ -51,6 +51,11 @@ class Counting:
         self.backend = SimpleNamespace(device=device)
         self.batches: list[str] = []  # the letters that ran together
         self.at = at
+        self.callers = 1
+
+    def shared_by(self, callers: int) -> "Counting":
+        self.callers = callers
+        return self
 
     def prepare(self, image: NDArray[np.uint8]) -> Letter:
         name = chr(image[0, 0, 1])

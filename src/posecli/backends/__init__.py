@@ -24,3 +24,7 @@ class Backend(Protocol):
     def __call__(self, images: Images) -> Fields:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
         ...
+
+    def shared_by(self, callers: int) -> Backend:
+        """The same network for `callers` threads that call it at once, each with its share of the cores."""
+        ...

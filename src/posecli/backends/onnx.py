@@ -6,8 +6,10 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,24 +56,34 @@ class OnnxBackend:
         threads: int | None = None,
     ) -> None:
         checkpoint.spec.check_stride(stride)
-        self._threads = threads
+        self._threads = threads or torch.get_num_threads()
         self._key = program_key(checkpoint, stride, dilation, kind="onnx", onnxscript=_exporter_version())
         self._make_model = lambda: to_onnx(make_program(checkpoint, stride, dilation))
         self._sessions: dict[np.dtype[Any], InferenceSession] = {}
-        self._session(np.dtype(np.uint8))
+        self._lock = Lock()
+        load_onnxruntime()
+        cached(self._key, "onnx", self._make_model)
 
     def __call__(self, images: Images) -> Fields:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
         return run_session(self._session(images.dtype), images)
 
+    def shared_by(self, callers: int) -> OnnxBackend:
+        """The same network for `callers` threads that call it at once: each works itself, helped by what is left."""
+        twin = copy(self)
+        twin._threads = max(self._threads - callers + 1, 1)
+        twin._sessions, twin._lock = {}, Lock()
+        return twin
+
     def _session(self, dtype: np.dtype[Any]) -> InferenceSession:
-        """The session that takes images of this type; that for float32 is made when it is first needed."""
-        if dtype not in self._sessions:
-            model = cached(self._key, "onnx", self._make_model)
-            if dtype == np.float32:
-                model = with_float_input(model)
-            self._sessions[dtype] = open_session(model, self._threads)
-        return self._sessions[dtype]
+        """The session that takes images of this type, made when it is first needed."""
+        with self._lock:
+            if dtype not in self._sessions:
+                model = cached(self._key, "onnx", self._make_model)
+                if dtype == np.float32:
+                    model = with_float_input(model)
+                self._sessions[dtype] = open_session(model, self._threads)
+            return self._sessions[dtype]
 
 
 def load_onnxruntime() -> Any:
@@ -85,7 +97,7 @@ def load_onnxruntime() -> Any:
 
 
 def open_session(model: bytes, threads: int | None = None) -> InferenceSession:
-    """Make an ONNX file ready to run on the CPU, all its optimisations on."""
+    """Make an ONNX file ready to run on the CPU, all its optimisations on; `threads` count the one that calls."""
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

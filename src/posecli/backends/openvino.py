@@ -9,7 +9,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +40,8 @@ class OpenVinoBackend:
 
     `threads` are OpenVINO's own, as many as there are cores unless given. `calibrate` is the folder of photos that int8
     is calibrated on; without it, what comes with the model serves. It may be called from several threads, which take
-    turns. `precision` is what is really computed: a CPU without bfloat16 computes float32, with a PosecliWarning.
+    turns; `shared_by` makes one for which they need not. The first call compiles, some 0.2 s. `precision` is what is
+    really computed: a CPU without bfloat16 computes float32, with a PosecliWarning.
 
     Raises UsageError for a stride that the network does not have and for int8 that lacks its calibration, and
     MissingDependencyError where OpenVINO, or NNCF to calibrate with, is not installed.
@@ -63,12 +66,10 @@ class OpenVinoBackend:
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._ir = self._find_ir(checkpoint, stride, dilation, calibrate)
+        self._callers = 1
         self._lock = Lock()
-        compiled = compile_ir(self._ir, np.dtype(np.uint8), self._settings)
-        self._requests: dict[np.dtype[Any], openvino.InferRequest] = {
-            np.dtype(np.uint8): compiled.create_infer_request()
-        }  # by type of the images
-        if precision == "bfloat16" and compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() != "bf16":
+        self._idle: dict[np.dtype[Any], Queue[openvino.InferRequest]] = {}  # by type of the images
+        if precision == "bfloat16" and not has_bfloat16():
             self.precision = "float32"
             warnings.warn(
                 "this CPU has no bfloat16: float32 is computed instead; use --precision float32, or int8",
@@ -78,12 +79,33 @@ class OpenVinoBackend:
 
     def __call__(self, images: Images) -> Fields:
         """Map images (B, H, W, 3), RGB, uint8 or float32 in [0, 255], to `Fields` on the CPU."""
-        with self._lock, _errors_of_openvino("run"):
-            if images.dtype not in self._requests:
-                compiled = compile_ir(self._ir, images.dtype, self._settings)
-                self._requests[images.dtype] = compiled.create_infer_request()
-            found = self._requests[images.dtype].infer([images], share_inputs=True)  # outputs are copied
-            return Fields(*(torch.from_numpy(field) for field in found.to_tuple()))
+        idle = self._requests(images.dtype)
+        request = idle.get()
+        try:
+            with _errors_of_openvino("run"):
+                found = request.infer([images], share_inputs=True)  # outputs are copied
+                return Fields(*(torch.from_numpy(field) for field in found.to_tuple()))
+        finally:
+            idle.put(request)
+
+    def shared_by(self, callers: int) -> OpenVinoBackend:
+        """The same network for `callers` threads that call it at once, each with its share of OpenVINO's threads."""
+        twin = copy(self)
+        twin._settings = {**self._settings, "NUM_STREAMS": str(callers)}
+        twin._callers = callers
+        twin._lock, twin._idle = Lock(), {}
+        return twin
+
+    def _requests(self, dtype: np.dtype[Any]) -> Queue[openvino.InferRequest]:
+        """The requests for images of this type that nobody uses; compiled when they are first needed."""
+        with self._lock:
+            if dtype not in self._idle:
+                compiled = compile_ir(self._ir, dtype, self._settings)
+                idle: Queue[openvino.InferRequest] = Queue()
+                for _ in range(self._callers):
+                    idle.put(compiled.create_infer_request())
+                self._idle[dtype] = idle
+            return self._idle[dtype]
 
     def _find_ir(self, checkpoint: Checkpoint, stride: int, dilation: Dilation, calibrate: str | None) -> Ir:
         if self.precision != "int8":
@@ -164,6 +186,11 @@ def compile_ir(ir: Ir, images: np.dtype[Any], settings: dict[str, str]) -> openv
         model.input(0).get_node().set_element_type(openvino.Type(images))  # the graph goes on in float32 anyway
         model.validate_nodes_and_infer_types()
         return core.compile_model(model, "CPU", settings)
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16; OpenVINO takes float32 where it does not."""
+    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def load_openvino() -> Any:

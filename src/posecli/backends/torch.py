@@ -54,6 +54,10 @@ class TorchBackend:
             fields = self._program(torch.from_numpy(images).to(self._device))
             return Fields(*(field.contiguous().cpu() for field in fields))
 
+    def shared_by(self, callers: int) -> TorchBackend:  # noqa: ARG002  # the same for any number
+        """Itself: PyTorch has threads for each that calls it, as many as that one asks for."""
+        return self
+
 
 def resolve_device(device: str) -> torch.device:
     """Turn `auto`, `cpu`, `cuda[:n]` or `mps` into a device that is there; otherwise raise UsageError."""

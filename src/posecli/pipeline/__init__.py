@@ -74,8 +74,11 @@ def run(
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
+        if limits.workers:
+            move, estimator = overlapping, estimator.shared_by(limits.engines)
+        else:
+            move = in_one_thread
         stages = Stages(estimator, sinks)
-        move = overlapping if limits.workers else in_one_thread
         finished = stack.enter_context(closing(move(source, stages, limits)))
         writer = Writer(sinks, report, times, on_item)
         for item in finished:
