@@ -4,7 +4,9 @@ Stages overlap on threads, each frame going from one to the next:
 
     read, resize      `workers` threads, several frames at a time; but what is not `Readable` is read on one of its own
     network           two threads on a CPU, each with half of its threads within; else one
-    decode, draw      the `workers` again, whatever of a sink's work needs no order
+    decode            the `workers` again
+    follow            one thread, in order; only where there is something to follow
+    draw              the `workers` again, whatever of a sink's work needs no order
     write             the thread that calls `run`, in order; there too `on_item` is called, and Ctrl-C arrives
 
 On a CPU, a network whose threads are as many as the cores does not go well with other work: they share each layer
@@ -26,12 +28,12 @@ import torch
 from posecli.estimate import Estimator, Times
 from posecli.pipeline.batches import Limits
 from posecli.pipeline.overlap import in_one_thread, overlapping
-from posecli.pipeline.stages import Stages
+from posecli.pipeline.stages import Follow, Stages
 from posecli.pipeline.writing import Report, Writer
 from posecli.sinks.base import Sink
 from posecli.sources import Failure, Frame
 
-__all__ = ["MOST_AUTO_WORKERS", "Limits", "Report", "auto_workers", "run"]
+__all__ = ["MOST_AUTO_WORKERS", "Follow", "Limits", "Report", "auto_workers", "run"]
 
 MOST_AUTO_WORKERS = 16
 GPU_BATCH = 16
@@ -47,6 +49,7 @@ def run(
     batch_size: int | None = None,
     workers: int | None = None,
     times: Times | None = None,
+    follow: Follow | None = None,
     on_item: Callable[[Frame | Failure], None] = lambda _: None,
 ) -> None:
     """Find the poses in each frame of `source` and give them to every sink, in order; fill in `report`.
@@ -62,7 +65,8 @@ def run(
     a CPU, where more gain nothing, and elsewhere up to 16 of those that are there: no frame waits for others to come.
     `workers` is the number of threads beside the network's; 0 does all in the calling thread, one stage after another,
     which makes honest `times`; None is one for each CPU. The poses are the same whatever it is. `times` grows by what
-    each image took that `report.images` counts, in their order.
+    each image took that `report.images` counts, in their order. `follow` is given each frame with its poses, in order,
+    on one thread, and says which poses the sinks get: it tracks and smooths. An error of its own ends the run.
     """
     on_cpu = estimator.backend.device.lower().startswith("cpu")
     limits = Limits.of(
@@ -78,7 +82,7 @@ def run(
             move, estimator = overlapping, estimator.shared_by(limits.engines)
         else:
             move = in_one_thread
-        stages = Stages(estimator, sinks)
+        stages = Stages(estimator, sinks, follow)
         finished = stack.enter_context(closing(move(source, stages, limits)))
         writer = Writer(sinks, report, times, on_item)
         for item in finished:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from posecli.estimate import Shape
-from posecli.pipeline.stages import Finished, Loaded
+from posecli.pipeline.stages import Decoded, Finished, Loaded
 from posecli.sources import Failure
 
 WINDOW_BATCHES = 4
@@ -36,7 +36,18 @@ class Place:
     """A frame's place in the order, from when it is asked for until it is written."""
 
     loaded: Future[Loaded | Failure] = field(default_factory=Future)
+    decoded: Future[Decoded | Failure] = field(default_factory=Future)  # settled only where frames are followed
     finished: Future[Finished | Failure] = field(default_factory=Future)
+
+    def fail(self, failure: Failure) -> None:
+        """There is nothing more to do for this frame."""
+        self.finished.set_result(failure)
+        self.decoded.set_result(failure)  # last, as whoever waits for it looks at `finished` then
+
+    def break_off(self, error: BaseException) -> None:
+        """End the run at this frame's turn."""
+        self.finished.set_exception(error)
+        self.decoded.set_exception(error)
 
 
 class Gathering:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError, wait
+from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -61,9 +61,14 @@ class Crew:
         self._tasks.put(partial(self._settle, future, call))
 
     def wait_for(self, future: Future[R]) -> R:
-        """What comes of a future, or the error of a loop that broke meanwhile."""
+        """What comes of a future, or the error of a loop that broke meanwhile.
+
+        Raises CancelledError once the crew is dismissed.
+        """
         while not future.done():
             self._raise_broken()
+            if self.is_dismissed:
+                raise CancelledError
             wait([future], POLL_S)
         return future.result()
 

@@ -29,11 +29,11 @@ def in_one_thread(source: Source, stages: Stages, limits: Limits) -> Generator[F
     order: deque[Place] = deque()
 
     def finish(place: Place, seen: Seen | Failure) -> None:
-        settle(place.finished, partial(stages.finish, seen), Exception)
+        settle(place.decoded, partial(stages.decode, seen), Exception)
 
     def done() -> Iterator[Finished | Failure]:
-        while order and order[0].finished.done():
-            yield order.popleft().finished.result()
+        while order and order[0].decoded.done():
+            yield stages.render(stages.follow(order.popleft().decoded.result()))
 
     for read in _readers(source):
         order.append(place := Place())
@@ -50,7 +50,9 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
     """Let the stages of several frames overlap. Closing the iterator ends the threads."""
     vacancies = Semaphore(limits.in_flight)
     to_network: SimpleQueue[Place | None] = SimpleQueue()  # None: that was all
+    to_follow: SimpleQueue[Place | None] = SimpleQueue()
     to_writing: SimpleQueue[Place | None] = SimpleQueue()
+    stations = (to_network, *[to_follow] * stages.in_order, to_writing)
     batches, gathering = _batches(to_network, limits), Lock()
     crew = Crew()
 
@@ -60,22 +62,25 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
             while vacancies.acquire() and not crew.is_dismissed and (read := next(readers, None)) is not None:
                 place = Place()
                 crew.settle(place.loaded, partial(stages.load, read))
-                to_network.put(place)
-                to_writing.put(place)
+                for station in stations:
+                    station.put(place)
                 del place, read  # or they would outlive the frame until the next comes
         except BaseException as error:  # the source's own: it ends the run when the frames before it are done
             place = Place()
-            place.finished.set_exception(error)
+            place.break_off(error)
             to_writing.put(place)
         finally:
-            to_network.put(None)
-            to_writing.put(None)
+            for station in stations:
+                station.put(None)
 
     def infer() -> None:
         torch.set_num_threads(threads)  # for this thread, and those that come later
 
         def finish(place: Place, seen: Seen | Failure) -> None:
-            crew.settle(place.finished, partial(stages.finish, seen))
+            if stages.in_order:
+                crew.settle(place.decoded, partial(stages.decode, seen))
+            else:
+                crew.settle(place.finished, lambda: stages.render(stages.decode(seen)))
 
         while not crew.is_dismissed:
             with gathering:  # whoever is free gathers what it will run
@@ -85,9 +90,26 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
             _infer(batch, stages, finish, BaseException)
             del batch
 
+    def follow() -> None:
+        while (place := to_follow.get()) is not None and not crew.is_dismissed:
+            try:
+                followed = stages.follow(crew.wait_for(place.decoded))
+            except CancelledError:
+                return
+            except BaseException as error:
+                if not place.finished.done():
+                    place.finished.set_exception(error)
+            else:
+                if not place.finished.done():
+                    crew.settle(place.finished, partial(stages.render, followed))
+                del followed  # or it would outlive the frame until the next comes
+            del place
+
     try:
         with _single_threaded_opencv(), _shared_torch(limits.engines) as threads:
             crew.start(feed)
+            if stages.in_order:
+                crew.start(follow)
             for _ in range(limits.engines):
                 crew.start(infer, is_engine=True)
             crew.hire(limits.workers)
@@ -98,6 +120,7 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
     finally:
         vacancies.release()  # whoever waits for one sees that the crew is dismissed
         to_network.put(None)
+        to_follow.put(None)
         crew.dismiss()
 
 
@@ -140,10 +163,10 @@ def _arrive(place: Place, gathering: Gathering) -> Iterable[Batch]:
     except CancelledError:
         raise
     except BaseException as error:
-        place.finished.set_exception(error)
+        place.break_off(error)
         return []
     if isinstance(loaded, Failure):
-        place.finished.set_result(loaded)
+        place.fail(loaded)
     return gathering.add(place, loaded)
 
 
@@ -153,7 +176,7 @@ def _infer(batch: Batch, stages: Stages, finish: Finish, errors: type[BaseExcept
         seen = stages.see([loaded for _, loaded in batch])
     except errors as error:
         for place, _ in batch:
-            place.finished.set_exception(error)
+            place.break_off(error)
     else:
         for (place, _), each in zip(batch, seen, strict=True):
             finish(place, each)

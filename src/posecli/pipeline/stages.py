@@ -33,6 +33,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoded:
+    """A frame and who is in it."""
+
+    frame: Frame  # as the sinks see it
+    poses: Poses
+    times: Times  # of this image alone
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A frame whose results only have to be put in their places."""
 
@@ -42,12 +51,21 @@ class Finished:
     times: Times  # of this image alone
 
 
+Follow = Callable[[Frame, Poses], Poses]  # what was found, as the frames before it suggest
+
+
 class Stages:
     """The stages before writing, for one estimator and its sinks. A PosecliError becomes the frame's failure."""
 
-    def __init__(self, estimator: Estimator, sinks: Sequence[Sink]) -> None:
+    def __init__(self, estimator: Estimator, sinks: Sequence[Sink], follow: Follow | None = None) -> None:
         self._estimator = estimator
         self._sinks = sinks
+        self._follow = follow
+
+    @property
+    def in_order(self) -> bool:
+        """Whether there is a stage before drawing that takes the frames in order."""
+        return self._follow is not None
 
     def load(self, read: Reader) -> Loaded | Failure:
         """Read a frame and resize it. On any thread."""
@@ -67,8 +85,8 @@ class Stages:
             return [Failure(loaded.frame.name, loaded.frame.index, error) for loaded in batch]
         return [Seen(loaded, each, seconds / len(batch)) for loaded, each in zip(batch, fields, strict=True)]
 
-    def finish(self, seen: Seen | Failure) -> Finished | Failure:
-        """Decode a frame's poses, and do what its sinks can do of their work out of order. On any thread."""
+    def decode(self, seen: Seen | Failure) -> Decoded | Failure:
+        """Decode a frame's poses. On any thread."""
         if isinstance(seen, Failure):
             return seen
         frame = seen.loaded.frame
@@ -78,8 +96,20 @@ class Stages:
             return Failure(frame.name, frame.index, error)
         if self._estimator.options.mirror:
             frame = replace(frame, image=frame.image[:, ::-1])
-        writes = tuple(_prepared(sink, frame, poses) for sink in self._sinks)
-        return Finished(frame, poses, writes, Times([seen.loaded.resize_s], [seen.network_s], [decode_s]))
+        return Decoded(frame, poses, Times([seen.loaded.resize_s], [seen.network_s], [decode_s]))
+
+    def follow(self, decoded: Decoded | Failure) -> Decoded | Failure:
+        """See a frame's poses as those of the frames before it suggest. In order, on one thread."""
+        if self._follow is None or isinstance(decoded, Failure):
+            return decoded
+        return replace(decoded, poses=self._follow(decoded.frame, decoded.poses))
+
+    def render(self, decoded: Decoded | Failure) -> Finished | Failure:
+        """Do what the sinks can do of a frame's work out of order. On any thread."""
+        if isinstance(decoded, Failure):
+            return decoded
+        writes = tuple(_prepared(sink, decoded.frame, decoded.poses) for sink in self._sinks)
+        return Finished(decoded.frame, decoded.poses, writes, decoded.times)
 
 
 def _prepared(sink: Sink, frame: Frame, poses: Poses) -> Callable[[], None]:
