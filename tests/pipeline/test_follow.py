@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipeline_parts import Counting, Recording, Several, failure, frame, wait_for
+from pipeline_parts import WAIT_S, Counting, Recording, Several, failure, frame, wait_for
 from posecli.errors import InputError
-from posecli.pipeline import Report, run
+from posecli.pipeline import Report, crew, run
 from posecli.poses import Poses
 from posecli.sources import Failure, Frame
 
@@ -100,23 +100,24 @@ def test_a_bug_is_raised_at_its_turn(stage: str, workers: int) -> None:
     assert sink.events == ["open", "a:1", "b:1", "close"]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_run_that_is_left_while_a_frame_is_decoded_ends(workers: int) -> None:
-    """The thread that follows waits for a frame that never comes; it must end with the run all the same."""
+def test_whoever_follows_does_not_wait_for_a_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "PATIENCE_S", 0.01)
     reached, leave = threading.Event(), threading.Event()
 
     def hold(stage: str, name: str) -> None:
-        if (stage, name) == ("infer", "b"):
+        if (stage, name) == ("prepare", "c"):
             reached.set()
             wait_for(leave)
 
     def interrupt(item: Frame | Failure) -> None:
-        wait_for(reached)
-        leave.set()
-        raise KeyboardInterrupt
+        if item.name == "b":
+            wait_for(reached)
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(
-            [frame(n) for n in "abc"], Counting(at=hold), [], Report(), workers=workers, follow=Naming(),
-            on_item=interrupt,
-        )  # fmt: skip
+        run([frame(n) for n in "abc"], Counting(at=hold), [], Report(), workers=2, follow=Naming(), on_item=interrupt)
+    leave.set()
+    for thread in threading.enumerate():
+        if thread.name == "posecli":
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
