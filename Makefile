@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP_ARGS ?=
 IN := -c constraints.txt --disable-pip-version-check --quiet $(PIP_ARGS)
 DEMO := posecli-out
+# Processes that run the tests, at most four: each takes a gigabyte or more. 0 runs them in pytest's own, for a debugger.
+WORKERS ?= logical
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test check fmt golden bench
@@ -18,8 +20,8 @@ demo: .venv/installed ## Install, find the people in the example photos, say whe
 
 setup: .venv/developed ## Install with what the tests and linters need
 
-test: .venv/developed ## Run the whole suite, offline
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/developed ## Run the whole suite, offline, on all cores
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: .venv/developed ## Lint, check formatting and types
 	$(BIN)/ruff check .

@@ -24,13 +24,14 @@ from random import Random
 from peers.child import Task
 from peers.machine import cores, load_average, this_cpu
 from peers.materials import get_weights, pictures, stretch, write_tfjs
-from peers.page import put_into, to_markdown
+from peers.page import to_markdown
 from peers.results import PORT, TFJS, Machine, Outcome, Report
 from peers.rounds import Settings, measure
 from peers.scenarios import SCENARIOS, Peers, Scenario, lineup
 from peers.targets import TARGETS, judge
 from posecli.files import write_whole
 from posecli.weights.store import BUNDLED
+from sections import write_section
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -171,7 +172,7 @@ def finish(report: Report, output: Path | None, figures: Path | None) -> int:
     if output is None:
         print(page)
     else:
-        put_into(output, page)
+        write_section(output, "scripts/compare_peers.py", page)
     verdicts = [judge(target, report) for target in TARGETS]
     return int(any(verdict.measured is not None and not verdict.met for verdict in verdicts))
 

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Before anything loads torch, here and in the processes that tests start: the suite runs on all cores already (`make
+# test`), and threads of several processes that wait for each other's cores make torch several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -41,8 +45,11 @@ def no_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def isolated(no_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the models or the settings of whoever runs it; `home` gives a home folder to write to."""
+def isolated(no_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the models or the settings of whoever runs it; `home` gives a home folder to write to.
+
+    `tmp_path` comes first, so that what a test patches is undone before pytest removes the test's folder.
+    """
     for name in ("POSECLI_OFFLINE", "POSECLI_WEIGHTS_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("POSECLI_HOME", str(no_models))

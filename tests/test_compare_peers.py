@@ -19,7 +19,7 @@ from peers.child import STRIDE, Task, respond, run_program
 from peers.contestant import SCRIPTS, Contestant, ContestantError
 from peers.machine import describe_cpu
 from peers.materials import Weights, get_weights, graph_of, made_up, stretch, write_tfjs
-from peers.page import BEGIN, END, put_into, to_markdown
+from peers.page import to_markdown
 from peers.posecli_child import Posecli
 from peers.results import OURS, PORT, TFJS, Deviation, Machine, Outcome, Report, Series, per_second, times_faster
 from peers.rounds import Settings, measure
@@ -201,15 +201,6 @@ def test_every_target_is_measured_by_a_scenario_with_its_trial_and_its_peer() ->
         assert each.trial in scenario.trials
         assert each.peer is None or each.peer in scenario.peers
         assert set(each.ours) <= set(OURS)
-
-
-def test_the_page_keeps_its_other_sections(tmp_path: Path) -> None:
-    page = tmp_path / "benchmarks.md"
-    put_into(page, "first\n")
-    assert page.read_text() == f"# Benchmarks\n\n{BEGIN}\nfirst\n{END}\n"
-    page.write_text(page.read_text().replace("# Benchmarks\n", "# Speed\n") + "\n## GPU\n")
-    put_into(page, "second\n")
-    assert page.read_text() == f"# Speed\n\n{BEGIN}\nsecond\n{END}\n\n## GPU\n"
 
 
 def port_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

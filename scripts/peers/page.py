@@ -1,16 +1,13 @@
-"""A run as Markdown: `to_markdown(report)`; and its place in a page that has other sections too."""
+"""A run as Markdown: `to_markdown(report)`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 from peers.results import PORT, TFJS, Machine, Outcome, Report, Spread, Trial, per_second, spread, times_faster
 from peers.targets import TARGETS, Verdict, judge
-from posecli.files import write_whole
 
-BEGIN, END = "<!-- begin: scripts/compare_peers.py -->", "<!-- end: scripts/compare_peers.py -->"
 TITLES: dict[Trial, str] = {
     "network": "Network only",
     "decode": "Network + decode",
@@ -154,12 +151,3 @@ def bullets(lines: tuple[str, ...]) -> str:
 def row(cells: list[str]) -> str:
     """A row of a table."""
     return f"| {' | '.join(cells)} |"
-
-
-def put_into(path: Path, text: str) -> None:
-    """Write `text` between the marks of the page at `path`, made if it is not there; its other sections stay."""
-    marked = f"{BEGIN}\n{text}{END}\n"
-    page = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n\n"
-    before, begun, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2].removeprefix("\n") if begun else ""
-    write_whole(path, f"{before}{marked}{after}".encode())

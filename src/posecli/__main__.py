@@ -1,5 +1,6 @@
 """Entry point of the `posecli` command, and of `python -m posecli`."""
 
+import gc
 import signal
 import sys
 from typing import NoReturn
@@ -9,7 +10,7 @@ def main() -> None:
     """Run the command line. Ctrl-C ends it quietly from the first moment; SIGTERM keeps what was finished, too."""
     try:
         from posecli.cli import app
-        from posecli.cli.common import Terminated
+        from posecli.cli.exits import Terminated
 
         def terminate(*_: object) -> NoReturn:
             raise Terminated
@@ -18,6 +19,8 @@ def main() -> None:
         app(prog_name="posecli")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        gc.freeze()  # Python looks for garbage once more as it ends, and all of it is about to go anyway
 
 
 if __name__ == "__main__":

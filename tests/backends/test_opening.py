@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from posecli.backends import opening
+from posecli.backends import onnx, opening
 from posecli.backends.opening import PRECISIONS, choose, is_installed, open_backend
 from posecli.errors import MissingDependencyError, UsageError
 from posecli.options import EstimatorOptions
@@ -69,8 +71,13 @@ def test_what_cannot_be_says_what_to_do(install, checkpoint: Checkpoint, options
 
 
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_each_opens(checkpoint: Checkpoint, name) -> None:
+def test_each_opens(checkpoint: Checkpoint, home: Path, name, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened only: to be quick, nothing is exported to ONNX, which test_onnx.py does for the backend itself."""
     if not is_installed(name):
         pytest.skip(f"needs the extra of {name}")
+    asked = []
+    monkeypatch.setattr(onnx, "to_onnx", lambda program: asked.append(program) or b"what was exported")
     backend = open_backend(checkpoint, EstimatorOptions(backend=name, device="cpu", stride=8))
     assert (backend.name, backend.device, backend.precision) == (name, "cpu", "float32")
+    image = torch.zeros(1, 65, 65, 3)
+    assert [program(image).heatmaps.shape[-1] for program in asked] == [9] * (name == "onnx")  # at stride 8

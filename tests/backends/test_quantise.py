@@ -129,7 +129,12 @@ def test_photos_calibrate_any_stride_once(
     monkeypatch.setattr(quantise, "SIZES", (129, 257))
     calibrated = []
     calibrate = quantise.quantise
-    monkeypatch.setattr(quantise, "quantise", lambda *given: calibrated.append(given) or calibrate(*given))
+
+    def calibrate_once(*given):  # the second time, to be quick, it is the same network again
+        calibrated.append(calibrated[0] if calibrated else calibrate(*given))
+        return calibrated[-1]
+
+    monkeypatch.setattr(quantise, "quantise", calibrate_once)
     image = photo_of(examples)
     for _ in range(2):
         backend = OpenVinoBackend(checkpoint, 8, precision="int8", calibrate=str(folder))

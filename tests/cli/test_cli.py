@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from posecli import __version__
 from posecli.cli import app
+from posecli.cli.commands import ENTRIES
 from posecli.estimate import Estimator, Prepared, SeenFields
 from posecli.poses import Poses
 from posecli.skeleton import PARTS
@@ -86,7 +87,7 @@ def test_no_command_shows_the_help() -> None:
     assert result.exit_code == 2
 
 
-@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in app.registered_commands])
+@pytest.mark.parametrize("command", [entry.name for entry in ENTRIES])
 def test_every_command_has_help_with_exit_codes_and_stands_in_the_readme(run: Run, command: str) -> None:
     text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", run(command, "--help").output).split())
     assert "130 interrupted" in text

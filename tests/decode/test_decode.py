@@ -116,29 +116,23 @@ def test_hand_over_drops_what_is_low_or_not_finite(python: bool, rng: np.random.
     np.testing.assert_array_equal(kept_scores, np.float32([0.7]))
 
 
-@pytest.mark.parametrize(
-    ("options", "module", "function"),
-    [
-        (DecodeOptions(), "hough", "decode_hough"),
-        (DecodeOptions(decoder="tfjs"), "multi", "decode_multi"),
-        (DecodeOptions(decoder="port2018"), "port2018", "grow_poses"),
-        (DecodeOptions(single=True), "single", "decode_single"),
-    ],
-)
-def test_once_prepared_no_image_waits_for_the_compiler(
-    fields: list[NDArray[np.float32]], options: DecodeOptions, module: str, function: str
-) -> None:
+def test_once_prepared_no_image_waits_for_the_compiler() -> None:
     # In a process of its own, where nothing is compiled yet; the fields come as the backends hand them out.
     script = (
         "import numpy as np, torch\n"
-        f"from posecli.decode import {module}, decode, prepare\n"
+        "from posecli.decode import decode, hough, multi, port2018, prepare, single\n"
         "from posecli.options import DecodeOptions\n"
-        f"kernel, options = {module}.{function}, {options!r}\n"
-        "assert not kernel.signatures\n"
-        "prepare(options)\n"
-        "compiled = list(kernel.signatures)\n"
         "fields = [torch.rand(2, depth, 5, 7).numpy()[1] for depth in (17, 34, 32, 32)]\n"
-        "decode(*fields, 16, options)\n"
-        "assert kernel.signatures == compiled and len(compiled) == 1\n"
+        "for kernel, options in (\n"
+        "    (hough.decode_hough, DecodeOptions()),\n"
+        "    (multi.decode_multi, DecodeOptions(decoder='tfjs')),\n"
+        "    (port2018.grow_poses, DecodeOptions(decoder='port2018')),\n"
+        "    (single.decode_single, DecodeOptions(single=True)),\n"
+        "):\n"
+        "    assert not kernel.signatures\n"
+        "    prepare(options)\n"
+        "    compiled = list(kernel.signatures)\n"
+        "    decode(*fields, 16, options)\n"
+        "    assert kernel.signatures == compiled and len(compiled) == 1, options\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -28,6 +28,7 @@ from posecli.weights.store import HOME_VARIABLE, home
 
 MAX_BYTES = 512 * 1024 * 1024  # of all that is kept; ResNet50 takes 95 MB, MobileNet 0.75 takes 5
 DIGEST_BYTES = 32
+REVISION = "2"  # of what we make; to be raised by whoever changes it within a version
 ENTRY = re.compile(r"[0-9a-f]{64}\.[a-z0-9]+")  # names of our files; no other is ever deleted
 
 
@@ -58,7 +59,7 @@ def program_key(checkpoint: Checkpoint, stride: int, dilation: Dilation, **furth
         "network": checkpoint.spec.name,
         "stride": str(stride),
         "dilation": dilation,
-        "posecli": __version__,
+        "posecli": f"{__version__}, {REVISION}",
         "torch": torch.__version__,
         **further,
     }

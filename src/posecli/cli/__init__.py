@@ -5,36 +5,19 @@ from typing import Annotated
 import typer
 
 from posecli import __version__
-from posecli.cli.annotate import annotate
-from posecli.cli.bench import bench
-from posecli.cli.common import EXIT_CODES, paragraphs
-from posecli.cli.convert_weights import convert_weights
-from posecli.cli.doctor import doctor
-from posecli.cli.evaluate import evaluate
-from posecli.cli.export import export
-from posecli.cli.export_model import export_model
-from posecli.cli.fetch_weights import fetch_weights
-from posecli.cli.models import models_app
+from posecli.cli.commands import Commands, add_to
+from posecli.cli.exits import EXIT_CODES
 
 app = typer.Typer(
     name="posecli",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
-app.command(epilog=EXIT_CODES, no_args_is_help=True)(annotate)
-app.command(epilog=EXIT_CODES, no_args_is_help=True)(export)
-app.command(help=paragraphs(evaluate.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(evaluate)
-app.command(help=paragraphs(bench.__doc__), epilog=EXIT_CODES)(bench)
-app.command("fetch-weights", help=paragraphs(fetch_weights.__doc__), epilog=EXIT_CODES)(fetch_weights)
-app.add_typer(models_app, name="models")
-app.command("convert-weights", help=paragraphs(convert_weights.__doc__), epilog=EXIT_CODES, no_args_is_help=True)(
-    convert_weights
-)
-app.command("export-model", help=paragraphs(export_model.__doc__), epilog=EXIT_CODES)(export_model)
-app.command(epilog=EXIT_CODES)(doctor)
+add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""What every command shares: the options of the estimator, the error boundary, the exit codes."""
+"""What every command shares: the options of the estimator, the error boundary."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from posecli.cli.exits import INTERRUPTED, TERMINATED, Terminated
+from posecli.cli.starting import starting
 from posecli.errors import PosecliError, UsageError
 from posecli.files import cannot_write
 from posecli.options import MOST_WORKERS, PRESETS, EstimatorOptions, parse_scales, resolve_options
@@ -30,12 +32,6 @@ DECODE_PANEL = "Finding people"
 OUTPUT_PANEL = "Output"
 RUN_PANEL = "Running"
 
-EXIT_CODES = (
-    "Exit codes: 0 all done; 1 some inputs failed (the rest is done), a model could not be had, or the output cannot "
-    "be written; 2 wrong usage, a missing path or nothing to do; 130 interrupted (what was finished stays)."
-)
-INTERRUPTED = 130
-TERMINATED = 143
 FULL = (errno.ENOSPC, errno.EIO)
 
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(EstimatorOptions)}
@@ -64,10 +60,6 @@ def above(bar: tqdm[NoReturn]) -> Iterator[None]:
     finally:
         if shown:
             bar.refresh()
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM): like Ctrl-C, what was finished is kept."""
 
 
 @contextmanager
@@ -109,11 +101,6 @@ def option(*names: str, help: str, panel: str, metavar: str | None = None, **set
 def flag(*names: str, help: str, panel: str) -> Any:
     """An option that is given or not; the help shows no type for it."""
     return typer.Option(*names, help=help, rich_help_panel=panel, metavar=" ")
-
-
-def paragraphs(text: str | None) -> str:
-    """A docstring of several paragraphs for Typer, which keeps the line ends of all but the first as they are."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (text or "").split("\n\n"))
 
 
 Inputs = Annotated[
@@ -328,7 +315,7 @@ def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
-        with error_boundary(values.pop("debug")):
+        with error_boundary(values.pop("debug")), starting():
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
             asked["scales"] = parse_scales(asked["scales"])
             _check_counts(values["batch_size"], values["workers"])

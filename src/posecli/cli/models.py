@@ -16,7 +16,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from posecli.cli.common import EXIT_CODES, OUTPUT_PANEL, Debug, console, error_boundary, option
+from posecli.cli.common import OUTPUT_PANEL, Debug, console, error_boundary, option
+from posecli.cli.exits import EXIT_CODES
 from posecli.errors import UsageError, WeightsError
 from posecli.files import write_whole
 from posecli.options import DEFAULT_MODEL, did_you_mean, split_model
@@ -29,9 +30,11 @@ NARROW_COLUMNS = ("Model", "Installed", "Download", "AP")
 STATE_STYLES = {"bundled": "green", "yes": "green", "damaged": "red", "no": "dim"}
 
 models_app = typer.Typer(
+    name="models",
     help="Show all models with their size, cost and accuracy, and which are installed.",
     epilog=EXIT_CODES,
     invoke_without_command=True,
+    add_completion=False,
     rich_markup_mode="rich",
 )
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from tqdm import tqdm
 
 from posecli.cli.common import above, console, say_error
+from posecli.cli.starting import started
 from posecli.draw import DrawStyle, draw
 from posecli.errors import PosecliWarning, UsageError
 from posecli.estimate import Estimator, make_estimator
@@ -119,6 +120,7 @@ def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> E
     with patience, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PosecliWarning)
         estimator = make_estimator(options)
+    started()
     for warning in caught:
         if not issubclass(warning.category, PosecliWarning):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
@@ -129,7 +130,8 @@ def load(path: Path) -> Checkpoint:
         raise WeightsError(f"{path}: not a whole safetensors file ({short(str(error))}); {mend(path)}") from error
     if metadata.get("sha256") != _digest(state_dict):
         raise WeightsError(f"{path}: damaged: its values are not those that were written; {mend(path)}")
-    if bad := [name for name, tensor in state_dict.items() if not tensor.isfinite().all()]:
+    # By NumPy: PyTorch would wake all its threads for each small tensor, which can take longer than the network.
+    if bad := [name for name, tensor in state_dict.items() if not np.isfinite(tensor.numpy()).all()]:
         raise WeightsError(f"{path}: values that are not finite in {', '.join(bad)}; {mend(path)}")
     return Checkpoint(spec, state_dict, MappingProxyType(metadata))
 
