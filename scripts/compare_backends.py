@@ -47,7 +47,7 @@ from sections import write_section
 SECTION = "scripts/compare_backends.py"
 MOST_PX = 0.05  # of a keypoint in float32
 MOST_LOSS: Mapping[Precision, float] = {"bfloat16": 0.5, "int8": 1.0}  # AP, in per cent
-SIZES: Mapping[Precision, Sequence[int]] = {"bfloat16": (513,), "int8": (513, 385)}  # at which AP is measured
+SIZES: Mapping[Precision, Sequence[int]] = {"bfloat16": (513,), "int8": (513, 433, 385)}  # at which AP is measured
 SCORE_THRESHOLD = 0.1  # of a root, as docs/accuracy.md has it
 
 METHOD = f"""\

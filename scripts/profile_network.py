@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Say where a network's time goes: milliseconds by kind of layer, and what this machine could reach at best.
+"""Say where a network's time goes: milliseconds by kind of layer, and what this machine reaches at its best.
 
     python scripts/profile_network.py [--model mobilenet-075] [--size 513] [--precision float32|int8]
 
-OpenVINO times its own layers. The bound is what PyTorch's matrix product, the best case of any layer, reaches on as
-many multiplications and additions as the network has.
+OpenVINO times its own layers. Beside them stands the time that PyTorch's matrix product, the best case of any layer,
+takes for as many multiplications and additions as the network has.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main() -> None:
             print(f"  {ms:6.2f} ms  {ms / total:4.0%}  {work} ({how})")
     flops, rate = count_flops(checkpoint, asked.size), product_flops_per_s()
     print(f"{flops / 1e9:.2f} GFLOP; a float32 matrix product reaches {rate / 1e9:.0f} GFLOP/s here:")
-    print(f"no float32 backend takes less than about {1e3 * flops / rate:.1f} ms on these cores")
+    print(f"at that rate the network would take {1e3 * flops / rate:.1f} ms on these cores")
 
 
 if __name__ == "__main__":

@@ -234,15 +234,67 @@ def test_positions_are_finer_than_a_pixel():
 # --- the modern style ---
 
 
-def test_a_higher_score_gives_a_stronger_colour():
+def wrist_opacity(score: float, style: DrawStyle) -> int:
+    """How opaque, of 255, a wrist of this score is drawn."""
     poses = only(people((160, 120)), "left_wrist")
+    poses = Poses(poses.xy, np.where(poses.part_scores > 0, score, 0).astype(np.float32), poses.scores)
     x, y = np.rint(poses.xy[0, 9]).astype(int)
-    strengths = []
-    for score in (0.25, 0.4, 0.6, 0.9):
-        faint = Poses(poses.xy, np.where(poses.part_scores > 0, score, 0).astype(np.float32), poses.scores)
-        strengths.append(draw(GREY, faint, DrawStyle(background="transparent"))[y, x, 3])
+    return int(draw(GREY, poses, style)[y, x, 3])
+
+
+def test_a_higher_score_gives_a_stronger_colour():
+    strengths = [wrist_opacity(score, DrawStyle(background="transparent")) for score in (0.25, 0.4, 0.6, 0.9)]
     assert strengths == sorted(set(strengths))
     assert strengths[-1] == 255
+
+
+@pytest.mark.parametrize("least", [0.0, 0.2, 0.6])
+def test_in_a_style_that_fades_nothing_appears_or_vanishes_at_once(least):
+    style = DrawStyle(background="transparent", min_part_score=least, fades=True)
+    opacities = [wrist_opacity(score, style) for score in np.linspace(least, least + 0.3, 31)]
+    assert opacities[0] == 0
+    assert min(np.diff(opacities[:25])) > 0
+    assert max(np.diff(opacities)) < 16
+
+
+def test_only_parts_near_the_threshold_are_fainter_in_a_style_that_fades():
+    plain, fading = (DrawStyle(background="transparent", fades=fades) for fades in (False, True))
+    assert wrist_opacity(0.3, fading) < wrist_opacity(0.3, plain)
+    for score in (0.46, 0.6, 0.9):
+        assert wrist_opacity(score, fading) == wrist_opacity(score, plain)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 4, 16])
+def test_joints_are_round_at_any_size(scale):
+    """The outermost pixels lie as far from the centre in every direction."""
+    image = np.zeros((round(240 * scale), round(320 * scale), 3), np.uint8)
+    poses = people((160 * scale, 120 * scale), scale=scale)
+    x, y = poses.xy[0, 9]
+    poses = only(poses, "left_wrist", "right_ankle")  # whose distance makes the disc as large as it gets
+    alpha = draw(image, poses, DrawStyle(background="transparent"))[..., 3]
+    ys, xs = np.nonzero(alpha > 127)
+    near = np.hypot(xs - x, ys - y) < 30 * scale
+    away = np.stack([xs, ys], axis=1)[near] - (x, y)
+    turns = np.arange(64) * (2 * np.pi / 64)
+    reach = (away @ [np.cos(turns), np.sin(turns)]).max(axis=0)  # (64,) how far it goes in each direction
+    assert reach.min() > 1
+    assert np.ptp(reach) < 1.2
+
+
+@pytest.mark.parametrize("slope", [-1.0, -0.3, 0.0, 0.6])
+@pytest.mark.parametrize("scale", [0.7, 1, 2])
+def test_faint_marks_are_solid_ones_mixed_with_the_image(slope, scale):
+    """A joint to its last pixel, and a line away from its joints."""
+    poses = people((160, 120), scale=scale)
+    xy = poses.xy.copy()
+    xy[0, 5], xy[0, 6] = (60.3, 120.6 - 80 * slope), (240.7, 120.2 + 80 * slope)
+    xy[0, 9] = 160.4, 20.3
+    poses = only(poses.with_xy(xy), "left_shoulder", "right_shoulder", "left_wrist", "left_ankle")
+    faint = Poses(poses.xy, poses.part_scores / np.float32(1.8), poses.scores)  # 0.5, and so 0.75 opaque
+    mixed = 0.25 * GREY + 0.75 * draw(GREY, poses)
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH]
+    clear = np.min([np.hypot(xs - x, ys - y) for x, y in xy[0, 5:7]], axis=0) > 15
+    assert np.abs(draw(GREY, faint) - mixed)[clear].max() <= 1
 
 
 def test_a_line_is_as_faint_as_its_weaker_end():

@@ -1,16 +1,24 @@
+import math
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from posecli.errors import UsageError
 from posecli.options import (
+    CRFS,
     PRESETS,
     QUALITIES,
+    Codec,
     EstimatorOptions,
+    InputOptions,
     PresetName,
     QualityName,
+    VideoOptions,
+    crf_of,
+    parse_crop,
     parse_scales,
+    parse_seconds,
     resolve_options,
 )
 
@@ -114,3 +122,67 @@ def test_unknown_options_are_a_programming_error() -> None:
 def test_scales_do_not_lead_beyond_the_largest_size() -> None:
     with pytest.raises(UsageError, match="--size times the largest of --scales must not exceed 8193 px"):
         resolve_options(size=8193, scales=(1.0, 1.1))
+
+
+@pytest.mark.parametrize(
+    ("text", "crop"), [(None, None), ("100,50,640,480", (100, 50, 640, 480)), ("0, 0, 1, 1", (0, 0, 1, 1))]
+)
+def test_a_crop(text: str | None, crop: tuple[int, ...] | None) -> None:
+    assert parse_crop(text) == crop
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "-1,2,3,4", "a,b,c,d", "1.5,2,3,4"])
+def test_what_is_no_crop(text: str) -> None:
+    with pytest.raises(UsageError, match="--crop must be X,Y,WIDTH,HEIGHT"):
+        parse_crop(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("0", 0.0), ("90", 90.0), ("12.5", 12.5), ("1:30", 90.0), ("0:01:30.25", 90.25), ("100:00", 6000.0)],
+)
+def test_a_time(text: str | None, seconds: float | None) -> None:
+    assert parse_seconds("start", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1:", ":5", "1m", "1:2:3:4", "nan", "1e3"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError, match="--duration must be a time"):
+        parse_seconds("duration", text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"every": 0}, "--every must be at least 1"),
+        ({"start_s": -1.0}, "--start must be"),
+        ({"start_s": math.nan}, "--start must be"),
+        ({"duration_s": 0.0}, "--duration must be more than 0"),
+        ({"crop": (0, 0, 0, 5)}, "--crop must be"),
+    ],
+)
+def test_what_cannot_be_taken(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        InputOptions(**settings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"codec": "h265"}, r"--codec must be one of h264, hevc, av1, vp9, mpeg4, gif; got 'h265' \(did you mean"),
+        ({"crf": 52}, "--crf must lie between 1 and 51 for --codec h264, got 52"),
+        ({"codec": "mpeg4", "crf": 0}, "--crf must lie between 2 and 31 for --codec mpeg4, got 0"),
+        ({"codec": "gif", "crf": 20}, "--crf does not go with --codec gif, which has no quality to choose"),
+    ],
+)
+def test_video_options_have_their_ranges(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        VideoOptions(**fields)
+
+
+def test_every_codec_has_a_quality_of_its_own_but_gif() -> None:
+    for codec, (best, worst, default) in CRFS.items():
+        assert crf_of(codec, None) == default  # type: ignore[arg-type]  # the keys are the codecs
+        assert [VideoOptions(codec, crf).crf for crf in (best, worst)] == [best, worst]  # type: ignore[arg-type]
+    assert set(get_args(Codec)) - set(CRFS) == {"gif"}
+    assert VideoOptions("gif").crf is None

@@ -16,6 +16,7 @@ from peers.child import STRIDE, Task, photos_of, run_program, serve
 from posecli.cli import app
 from posecli.decode import decode
 from posecli.estimate import make_estimator
+from posecli.memory import keep_freed_memory
 from posecli.networks.fields import Fields
 from posecli.options import resolve_options
 from posecli.poses import Poses
@@ -33,6 +34,7 @@ class Posecli:
         self.calibrate = task.calibrate if precision == "int8" and task.calibrate else None
         self.options = resolve_options(
             model=task.model,
+            device="cpu",
             backend=backend,
             precision=precision,
             calibrate=self.calibrate,
@@ -41,6 +43,7 @@ class Posecli:
             quality=task.quality or None,
             stride=STRIDE,
         )
+        keep_freed_memory()  # as the command line has it
         self.estimator = make_estimator(self.options)
         self.images = [read_image(path, path.name) for path in photos_of(task.photos)]  # (H, W, 3) RGB
         self.versions = versions()
@@ -85,6 +88,7 @@ class Posecli:
             "--output": output,
             "--model": task.model,
             "--size": task.size,
+            "--device": "cpu",
             "--backend": self.backend,
             "--precision": self.precision,
             "--threads": task.threads,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 from posecli.errors import InputError, UsageError
 from posecli.files import exists
 from posecli.skeleton import NUM_PARTS
-from posecli.sources import Failure, Frame, Reader, Still, Stills
+from posecli.sources import Failure, Frame, Input, Inputs, Reader
 
 # A COCO annotation or result, as JSON has it.
 Entry = Mapping[str, Any]
@@ -230,10 +230,10 @@ class Photos:
     """
 
     images: tuple[CocoImage, ...]
-    files: Stills
+    files: Inputs
 
     @property
-    def entries(self) -> tuple[Still, ...]:
+    def entries(self) -> tuple[Input, ...]:
         """Where each image is."""
         return self.files.entries
 
@@ -248,10 +248,10 @@ class Photos:
 def stills(images: Sequence[CocoImage], folder: Path) -> Photos:
     """The images' files: in `folder` by their file names, else by those without folders."""
     entries = tuple(_still(image, index, folder) for index, image in enumerate(images))
-    return Photos(tuple(images), Stills(entries))
+    return Photos(tuple(images), Inputs(entries))
 
 
-def _read(read: Reader, image: CocoImage, still: Still) -> Frame | Failure:
+def _read(read: Reader, image: CocoImage, still: Input) -> Frame | Failure:
     item = read()
     if isinstance(item, Failure):
         return item
@@ -263,13 +263,13 @@ def _read(read: Reader, image: CocoImage, still: Still) -> Frame | Failure:
     return Failure(item.name, item.index, InputError(f"{still.location}: {why}"))
 
 
-def _still(image: CocoImage, index: int, folder: Path) -> Still:
+def _still(image: CocoImage, index: int, folder: Path) -> Input:
     name = PurePosixPath(image.file_name)
     places = [folder / name.name]
     if not name.is_absolute() and ".." not in name.parts:  # a file never leads out of the folder
         places.insert(0, folder / name)
     for place in places:
         if exists(place):
-            return Still(image.file_name, index, place)
+            return Input(image.file_name, index, place)
     missing = InputError(f"{places[0]}: no such file, for image {image.id}; check --images")
-    return Still(image.file_name, index, places[0], missing)
+    return Input(image.file_name, index, places[0], missing)

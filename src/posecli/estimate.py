@@ -19,7 +19,6 @@ from posecli.backends.opening import open_backend
 from posecli.decode import decode
 from posecli.decode import prepare as prepare_decoder
 from posecli.errors import PosecliWarning, WeightsError
-from posecli.memory import keep_freed_memory
 from posecli.networks.fields import Fields
 from posecli.networks.spec import ModelSpec
 from posecli.options import DEFAULT_MODEL, EstimatorOptions, resolve_options
@@ -178,7 +177,6 @@ def make_estimator(options: EstimatorOptions) -> Estimator:
 
     What a machine's first run takes seconds for, such as compiling the decoder, is done here: no image waits for it.
     """
-    keep_freed_memory()
     checkpoint = _load(options.model)
     if warning := caution(checkpoint.spec, checkpoint.metadata):
         warnings.warn(warning, PosecliWarning, stacklevel=3)

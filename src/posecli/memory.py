@@ -19,7 +19,8 @@ CHOSEN_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUN
 def keep_freed_memory() -> bool:
     """Have this process keep what it frees, and say whether it does: elsewhere than on glibc, nothing changes.
 
-    Nor does it where the user has told glibc otherwise through the environment.
+    Nor does it where the user has told glibc otherwise through the environment. The command line calls it; a program
+    that uses posecli decides for itself, as it is a setting of the whole process.
     """
     if sys.platform != "linux" or any(name in os.environ for name in CHOSEN_BY_USER):
         return False

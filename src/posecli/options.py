@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,6 +22,7 @@ Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Exists = Literal["skip", "overwrite", "error"]
 StyleName = Literal["modern", "classic"]
 Background = Literal["original", "black", "transparent"]
+Codec = Literal["h264", "hevc", "av1", "vp9", "mpeg4", "gif"]
 
 DEFAULT_MODEL = "mobilenet-075"
 DEFAULT_JOBS = 4  # files downloaded at once
@@ -95,6 +97,55 @@ class EstimatorOptions(DecodeOptions):
             raise UsageError(f"--threads must be at least 1, got {self.threads}")
         if self.calibrate is not None and self.precision != "int8":
             raise UsageError("--calibrate is for --precision int8; give both")
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """What is taken of the inputs. Raises UsageError for a value out of range."""
+
+    every: int = 1  # of a video, each so-manieth frame
+    start_s: float = 0.0  # of a video, s from its start
+    duration_s: float | None = None  # of a video, s; None: to its end
+    crop: tuple[int, int, int, int] | None = None  # x, y, width, height, px; results are in pixels of the crop
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UsageError(f"--every must be at least 1, got {self.every}")
+        if not 0 <= self.start_s < math.inf:
+            raise UsageError(f"--start must be seconds from the start, 0 or more, got {self.start_s:g}")
+        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
+            raise UsageError(f"--duration must be more than 0 seconds, got {self.duration_s:g}")
+        if self.crop is not None and not (min(self.crop[:2]) >= 0 and min(self.crop[2:]) > 0):
+            raise UsageError(f"--crop must be X,Y,WIDTH,HEIGHT in px, got {','.join(map(str, self.crop))}")
+
+
+@dataclass(frozen=True, slots=True)
+class FollowOptions:
+    """What is made of the frames of a video as a whole; photos are not concerned."""
+
+    track: bool = True  # people have ids that stay from frame to frame
+    smooth: bool = False  # parts do not tremble; needs ids
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """How videos are written. Raises UsageError for a value out of range."""
+
+    codec: Codec = "h264"
+    crf: int | None = None  # lower is better and larger; None: as CRFS has it
+    audio: bool = True  # the sound of the source goes along
+
+    def __post_init__(self) -> None:
+        check_choice("codec", self.codec, Codec)
+        if self.crf is not None:
+            crf_of(self.codec, self.crf)
+
+
+# The quality of each codec: best, worst, default. The defaults look alike, and better than what FFmpeg would take: a
+# video that is annotated was compressed before, and thin lines in strong colours are what compression spoils first.
+CRFS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"h264": (1, 51, 20), "hevc": (1, 51, 22), "av1": (1, 63, 28), "vp9": (1, 63, 28), "mpeg4": (2, 31, 3)}
+)
 
 
 # What each quality fixes beside the defaults: size, decoder and test-time options, never a threshold.
@@ -189,6 +240,42 @@ def parse_scales(text: str | None) -> tuple[float, ...] | None:
         return None if text is None else tuple(float(factor) for factor in text.split(","))
     except ValueError:
         raise UsageError(f"--scales must be numbers separated by commas, such as 0.7,1,1.4; got {text!r}") from None
+
+
+def parse_crop(text: str | None) -> tuple[int, int, int, int] | None:
+    """The rectangle in a text such as 100,50,640,480: x, y, width, height. Raises UsageError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})", text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--crop must be X,Y,WIDTH,HEIGHT in px, such as 100,50,640,480; got {text!r}")
+    x, y, width, height = map(int, match.groups())
+    return x, y, width, height
+
+
+def parse_seconds(option: str, text: str | None) -> float | None:
+    """The seconds in a text such as 90, 1:30 or 0:01:30.5. Raises UsageError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:\.\d{1,9})?)", text.strip())
+    if match is None:
+        raise UsageError(
+            f"--{option} must be a time, as seconds or as MINUTES:SECONDS, such as 90 or 1:30; got {text!r}"
+        )
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def crf_of(codec: Codec, crf: int | None) -> int:
+    """The quality to encode with: the one asked for, else the codec's default. Raises UsageError out of range."""
+    if codec not in CRFS:
+        raise UsageError(f"--crf does not go with --codec {codec}, which has no quality to choose")
+    best, worst, default = CRFS[codec]
+    if crf is None:
+        return default
+    if not best <= crf <= worst:
+        raise UsageError(f"--crf must lie between {best} and {worst} for --codec {codec}, got {crf}")
+    return crf
 
 
 def check_choice(option: str, value: str, kinds: Any) -> Any:

@@ -46,6 +46,32 @@ def test_auto_leaves_a_gpu_to_torch(install, installed, monkeypatch: pytest.Monk
     assert choose(EstimatorOptions(device="cuda:0")) == "torch"
 
 
+@pytest.mark.parametrize("missing", ["onnxruntime", "onnx", "onnxscript"])
+def test_a_backend_of_which_a_part_is_missing_is_not_taken(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other packages bring onnxruntime, too, without what posecli needs beside it."""
+    there = {"onnxruntime", "onnx", "onnxscript", "torch"} - {missing}
+    monkeypatch.setattr(opening, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(opening, "version", lambda name: "99.0")
+    assert choose(EstimatorOptions(device="cpu")) == "torch"
+
+
+@pytest.mark.parametrize(
+    ("versions", "chosen"),
+    [
+        ({"openvino": "2025.0.0", "torch": "2.4.1"}, "openvino"),
+        ({"openvino": "2024.6.0", "torch": "2.6.0+cpu"}, "onnx"),
+        ({"openvino": "2024.6.0", "torch": "2.5.1"}, "torch"),
+        ({"openvino": "unknown", "torch": "2.5.1"}, "torch"),
+    ],
+)
+def test_a_backend_that_is_too_old_is_not_taken(
+    versions: dict[str, str], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda name: name)
+    monkeypatch.setattr(opening, "version", lambda name: versions[name])
+    assert choose(EstimatorOptions(device="cpu")) == chosen
+
+
 def test_what_is_asked_for_is_taken(install) -> None:
     install("torch", "onnx", "openvino")
     for name in PRECISIONS:

@@ -9,7 +9,7 @@ from posecli.bench import pictures as module
 from posecli.bench.pictures import packaged_pictures, read_pictures, stills_of, write_pictures
 from posecli.errors import InputError
 from posecli.options import EstimatorOptions
-from posecli.sources import Frame, Stills
+from posecli.sources import Frame, Inputs
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_can_be_read_is_held_and_the_rest_is_named(folder: Path) -> None:
     items = []
-    found = read_pictures(Stills.from_inputs([str(folder)]), 10, hold=True, on_item=items.append)
+    found = read_pictures(Inputs.from_inputs([str(folder)]), 10, hold=True, on_item=items.append)
     assert [picture.name for picture in found.usable] == ["a.png", "c.png"]
     assert [picture.hw for picture in found.usable] == [(40, 60), (60, 40)]
     assert [failure.name for failure in found.failures] == ["b.png"]
@@ -35,7 +35,7 @@ def test_what_can_be_read_is_held_and_the_rest_is_named(folder: Path) -> None:
 
 
 def test_no_more_is_read_than_measured(folder: Path) -> None:
-    found = read_pictures(Stills.from_inputs([str(folder)]), 1, hold=False)
+    found = read_pictures(Inputs.from_inputs([str(folder)]), 1, hold=False)
     assert [picture.name for picture in found.usable] == ["a.png"]
     assert found.usable[0].image is None
     assert found.held_bytes == 0
@@ -44,14 +44,14 @@ def test_no_more_is_read_than_measured(folder: Path) -> None:
 
 def test_memory_bounds_what_is_held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_HELD_BYTES", 7000)
-    source = Stills.from_inputs([str(folder)])
+    source = Inputs.from_inputs([str(folder)])
     assert len(read_pictures(source, 10, hold=True).usable) == 1
     assert len(read_pictures(source, 10, hold=False).usable) == 2
 
 
 def test_nothing_readable_is_one_clear_line(folder: Path) -> None:
     with pytest.raises(InputError, match="none of the 1 inputs could be read"):
-        read_pictures(Stills.from_inputs([str(folder / "b.png")]), 10, hold=True)
+        read_pictures(Inputs.from_inputs([str(folder / "b.png")]), 10, hold=True)
 
 
 def test_the_packaged_photo_comes_in_several_shapes() -> None:
@@ -79,9 +79,9 @@ def test_views_become_files_of_the_same_size(tmp_path: Path) -> None:
 
 
 def test_the_digest_is_of_the_pictures_not_of_the_place(folder: Path, tmp_path: Path) -> None:
-    digest = read_pictures(Stills.from_inputs([str(folder)]), 10, hold=True).digest
+    digest = read_pictures(Inputs.from_inputs([str(folder)]), 10, hold=True).digest
     moved = folder.rename(tmp_path / "elsewhere")
-    source = Stills.from_inputs([str(moved)])
+    source = Inputs.from_inputs([str(moved)])
     assert read_pictures(source, 10, hold=False).digest == digest
     assert read_pictures(source, 1, hold=False).digest != digest
     cv2.imwrite(str(moved / "c.png"), np.full((60, 41, 3), 9, np.uint8))

@@ -19,7 +19,7 @@ from posecli.opencv import cv2
 from posecli.options import resolve_options
 from posecli.pipeline import Limits, Report, crew, run
 from posecli.poses import Poses
-from posecli.sources import Failure, Frame, Stills
+from posecli.sources import Failure, Frame, Inputs
 
 ALL_WORKERS = pytest.mark.parametrize("workers", [0, 1, 3])
 
@@ -117,6 +117,21 @@ def test_an_output_that_is_lost_ends_the_run_with_every_sink_closed(kind: type[R
 
 def break_down(*_: object) -> None:
     raise ZeroDivisionError("a bug")
+
+
+@ALL_WORKERS
+def test_a_frame_does_not_wait_for_a_batch_of_others_that_broke(workers: int) -> None:
+    """More break than may be on their way: none is left that could fill the batch."""
+
+    def refuse(stage: str, name: str) -> None:
+        if stage == "prepare" and name != "a":
+            break_down()
+
+    report = Report()
+    items = (frame("a") if i == 0 else frame("b") for i in range(200))
+    with pytest.raises(ZeroDivisionError):
+        run(items, Counting(at=refuse), [], report, workers=workers, batch_size=4)
+    assert report.images == 1
 
 
 @ALL_WORKERS
@@ -522,7 +537,7 @@ def test_the_poses_are_the_same_to_the_last_bit_whatever_the_workers(examples: P
     results = []
     for workers in (0, 1, 3):
         kept: list[tuple[str, bytes, bytes, bytes]] = []
-        source = Stills.from_inputs([str(examples)])
+        source = Inputs.from_inputs([str(examples)])
         run(source, estimator, [Keeping()], Report(), workers=workers, batch_size=batch_size)
         assert len(kept) == source.length
         results.append(kept)
@@ -533,7 +548,7 @@ def test_the_poses_are_the_same_to_the_last_bit_whatever_the_workers(examples: P
 def test_a_missing_file_does_not_stop_the_others(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((4, 4, 3), np.uint8))
-    source = Stills.from_inputs([str(tmp_path)])
+    source = Inputs.from_inputs([str(tmp_path)])
     (tmp_path / "b.png").unlink()
     sink, report = Recording(), Report()
     run(source, Counting(), [sink], report, workers=2)

@@ -1,10 +1,13 @@
+from fractions import Fraction
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from frame_makers import MakeFrame, MakePoses
+from frame_makers import MakeClip, MakeFrame, MakePoses
 from posecli.poses import Poses
 from posecli.sinks import Header
-from posecli.sources import Frame
+from posecli.sources import Clip, Frame
 
 
 @pytest.fixture
@@ -16,9 +19,21 @@ def header() -> Header:
 @pytest.fixture
 def make_frame() -> MakeFrame:
     def make(
-        name: str = "a.jpg", index: int = 0, time_s: float | None = None, size: tuple[int, int] = (60, 80)
+        name: str = "a.jpg",
+        index: int = 0,
+        time_s: float | None = None,
+        size: tuple[int, int] = (60, 80),
+        clip: Clip | None = None,
     ) -> Frame:
-        return Frame(np.zeros((*size, 3), np.uint8), index, time_s, name)
+        return Frame(np.zeros((*size, 3), np.uint8), index, time_s, name, clip)
+
+    return make
+
+
+@pytest.fixture
+def make_clip() -> MakeClip:
+    def make(name: str = "clip.mp4", index: int = 0) -> Clip:
+        return Clip(name, index, Path(name), Fraction(1, 90000), 30.0, None)
 
     return make
 

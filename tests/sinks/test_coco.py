@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from frame_makers import MakeFrame, MakePoses
+from frame_makers import MakeClip, MakeFrame, MakePoses
 from posecli.errors import InputError, UsageError
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError
-from posecli.sinks.coco import CocoSink, read_image_ids
-from posecli.sources import Still
+from posecli.sinks.coco import FRAMES_PER_VIDEO, CocoSink, read_image_ids
+from posecli.sources import Input
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_an_image_without_an_id_is_refused_and_the_rest_stays(
 
 
 def plan(*names: str, image_ids: dict[str, int] | None = None) -> None:
-    entries = [Still(name, index, Path("in") / name) for index, name in enumerate(names)]
+    entries = [Input(name, index, Path("in") / name) for index, name in enumerate(names)]
     CocoSink("-", image_ids).plan(entries)
 
 
@@ -124,8 +124,41 @@ def test_two_images_must_not_share_an_annotated_one() -> None:
 
 def test_images_with_ids_of_their_own_are_taken() -> None:
     plan("cat.jpg", "000000000139.jpg", "dog.jpg")
-    bad = Still("1.jpg", 1, Path("1.jpg"), InputError("1.jpg: no"))
-    CocoSink("-").plan([Still("1.jpg", 0, Path("1.jpg")), bad])
+    bad = Input("1.jpg", 1, Path("1.jpg"), InputError("1.jpg: no"))
+    CocoSink("-").plan([Input("1.jpg", 0, Path("1.jpg")), bad])
+
+
+def test_frames_of_videos_have_ids_of_their_own(
+    tmp_path: Path, make_clip: MakeClip, make_frame: MakeFrame, make_poses: MakePoses
+) -> None:
+    path = tmp_path / "out.json"
+    with CocoSink(str(path)) as sink:
+        for position, name in ((0, "7.mp4"), (2, "b.mp4")):
+            clip = make_clip(name, position)
+            for number in (0, 12):
+                sink.write(make_frame(name, number, number / 30, clip=clip), make_poses(2, ids=[4, 9]))
+    written = results(path)
+    assert [result["image_id"] for result in written[::2]] == [0, 12, 2 * FRAMES_PER_VIDEO, 2 * FRAMES_PER_VIDEO + 12]
+    assert [result["track_id"] for result in written] == [4, 9] * 4
+
+
+def test_photos_must_not_have_the_ids_of_frames() -> None:
+    plan("a.mp4", "b.mp4", f"{5 * FRAMES_PER_VIDEO}.jpg")
+    plan("a.jpg", "b.mp4", "3.jpg")
+    for photo in ("12.jpg", "cat.jpg"):
+        with pytest.raises(UsageError, match=rf"in.a.mp4 and in.{photo} would both be image"):
+            plan("a.mp4", photo)
+        with pytest.raises(UsageError, match=rf"in.a.mp4 and in.{photo} would both be image"):
+            plan("a.mp4", "b.mp4", photo)
+    with pytest.raises(UsageError, match=r"in.b.mp4 and in.1000000012.jpg would both be image 1000000012"):
+        plan("1000000012.jpg", "b.mp4")
+
+
+def test_annotations_know_no_frames_of_videos(make_clip: MakeClip, make_frame: MakeFrame) -> None:
+    with pytest.raises(UsageError, match=r"in.a.mp4: --annotations knows no frames of videos; give pictures of them"):
+        plan("a.mp4", image_ids={"a.mp4": 1})
+    with CocoSink("-", {"b.jpg": 1}) as sink, pytest.raises(FrameOutputError, match="not among the images"):
+        sink.write(make_frame("a.mp4", clip=make_clip("a.mp4")), Poses.empty())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{"id": 1}]}', '{"images": 3}', "\xff"])

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from frame_makers import MakeFrame, MakePoses
+from frame_makers import MakeClip, MakeFrame, MakePoses
 from posecli.errors import OutputError, UsageError
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError
 from posecli.sinks.folders import OpenPoseSink, YoloPoseSink
 from posecli.skeleton import PART_INDEX
-from posecli.sources import Still
+from posecli.sources import Input
 
 # As OpenPose's documentation of its output counts them.
 BODY_25 = [
@@ -105,9 +105,9 @@ def test_yolo_numbers_lie_in_the_image(tmp_path: Path, make_frame: MakeFrame, xy
 @pytest.mark.parametrize("kind", [OpenPoseSink, YoloPoseSink])
 def test_what_a_run_must_not_do(tmp_path: Path, kind: type[OpenPoseSink | YoloPoseSink]) -> None:
     sink = kind(tmp_path, 0.2)
-    sink.plan([Still("a.jpg", 0, Path("a.jpg")), Still("b/a.jpg", 1, Path("b/a.jpg"))])
+    sink.plan([Input("a.jpg", 0, Path("a.jpg")), Input("b/a.jpg", 1, Path("b/a.jpg"))])
     with pytest.raises(UsageError, match=r"a.jpg and a.png would both be written to"):
-        sink.plan([Still("a.jpg", 0, Path("a.jpg")), Still("a.png", 1, Path("a.png"))])
+        sink.plan([Input("a.jpg", 0, Path("a.jpg")), Input("a.png", 1, Path("a.png"))])
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -125,3 +125,41 @@ def test_one_file_that_cannot_be_written_is_one_failure(
             sink.write(make_frame("a.jpg"), make_poses())
         sink.write(make_frame("b.jpg"), make_poses())
     assert (tmp_path / "b.txt").is_file()
+
+
+def test_a_file_for_each_frame_of_a_video(
+    tmp_path: Path, make_clip: MakeClip, make_frame: MakeFrame, make_poses: MakePoses
+) -> None:
+    clip = make_clip("sub/clip.mp4")
+    frames = [make_frame("sub/clip.mp4", index, index / 30, clip=clip) for index in (0, 12, 1_234_567)]
+    with OpenPoseSink(tmp_path / "openpose", 0.2) as openpose, YoloPoseSink(tmp_path / "yolo", 0.2) as yolo:
+        for frame in frames:
+            openpose.write(frame, make_poses(1, ids=[7]))
+            yolo.write(frame, make_poses(1, ids=[7]))
+    assert sorted(path.name for path in (tmp_path / "openpose" / "sub").iterdir()) == [
+        *("clip_000000000000_keypoints.json", "clip_000000000012_keypoints.json", "clip_000001234567_keypoints.json")
+    ]
+    labels = sorted((tmp_path / "yolo" / "sub").iterdir())
+    assert [path.name for path in labels] == ["clip_000000.txt", "clip_000012.txt", "clip_1234567.txt"]
+    fields(labels[0].read_text())  # as many as Ultralytics takes: no identity
+    people = json.loads((tmp_path / "openpose" / "sub" / "clip_000000000012_keypoints.json").read_text())["people"]
+    assert people[0]["person_id"] == [7]
+
+
+@pytest.mark.parametrize("kind", [OpenPoseSink, YoloPoseSink])
+def test_frames_of_videos_must_not_share_files_with_others(
+    tmp_path: Path, kind: type[OpenPoseSink | YoloPoseSink]
+) -> None:
+    def plan(*names: str) -> None:
+        kind(tmp_path, 0.2).plan([Input(name, index, Path("in", name)) for index, name in enumerate(names)])
+
+    frame = f"clip_{'0' * kind.digits}"
+    plan(
+        "clip.mp4", "clip.jpg", "clip_12.jpg", "x/clip.mov", f"y/{frame}.jpg", f"{frame}_2.jpg", "clip_²²²²²²²²²²²².jpg"
+    )
+    plan(f"{frame}.jpg", f"{frame[:-1]}1.jpg")
+    with pytest.raises(UsageError, match=r"in.clip.mp4 and in.clip.mov would both be written to .*clip_#+"):
+        plan("clip.mp4", "clip.mov")
+    for name in (f"{frame}.jpg", f"{frame}0.png"):
+        with pytest.raises(UsageError, match=rf"in.clip.mp4 and in.{name} would both be written to .*clip_#+"):
+            plan("clip.mp4", name)

@@ -8,7 +8,7 @@ from frame_makers import MakeFrame, MakePoses
 from posecli.errors import InputError, UsageError
 from posecli.sinks import DATA_FORMATS, Header, format_of, open_poses
 from posecli.sinks.formats import FOLDER_FORMATS
-from posecli.sources import Failure, Still
+from posecli.sources import Failure, Input
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_format_opens_and_writes(
     name: str, tmp_path: Path, header: Header, make_frame: MakeFrame, make_poses: MakePoses
 ) -> None:
     with open_poses(str(tmp_path / "out"), name, header, 0.2) as sink:
-        sink.plan([Still("a.jpg", 0, Path("a.jpg"))])
+        sink.plan([Input("a.jpg", 0, Path("a.jpg"))])
         sink.fail(Failure("b.jpg", 1, InputError("b.jpg: no")))
         sink.write(make_frame(), make_poses(2))
     assert (tmp_path / "out").is_dir() == (name in FOLDER_FORMATS)
@@ -61,8 +61,8 @@ def test_no_format_replaces_a_photo_or_the_annotations(name: str, tmp_path: Path
     for path in (photo, annotations):
         path.write_text("precious")
         with pytest.raises(UsageError, match=f"{path.name}: writing it would overwrite an input"):
-            open_poses(str(path), name, header, 0.2).plan([Still("1.jpg", 0, photo)], [annotations])
-    open_poses(str(tmp_path / "out"), name, header, 0.2).plan([Still("1.jpg", 0, photo)], [annotations])
+            open_poses(str(path), name, header, 0.2).plan([Input("1.jpg", 0, photo)], [annotations])
+    open_poses(str(tmp_path / "out"), name, header, 0.2).plan([Input("1.jpg", 0, photo)], [annotations])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

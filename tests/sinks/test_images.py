@@ -11,7 +11,7 @@ from posecli.opencv import cv2
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError
 from posecli.sinks.images import ImageSink
-from posecli.sources import Frame, Still, read_image
+from posecli.sources import Frame, Input, read_image
 
 RED = (250, 20, 10)
 NOBODY = Poses.empty()
@@ -144,7 +144,7 @@ def test_a_picture_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, mak
 
 
 def test_two_inputs_must_not_share_a_picture(tmp_path: Path) -> None:
-    entries = [Still("a.jpg", 0, Path("a.jpg")), Still("a.png", 1, Path("a.png"))]
+    entries = [Input("a.jpg", 0, Path("a.jpg")), Input("a.png", 1, Path("a.png"))]
     ImageSink(tmp_path, red).plan(entries)
     with pytest.raises(UsageError, match=r"a.jpg and a.png would both be written to .*a.webp"):
         ImageSink(tmp_path, red, "webp").plan(entries)
@@ -154,8 +154,8 @@ def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
     photo = tmp_path / "a.jpg"
     photo.touch()
     with pytest.raises(UsageError, match="would overwrite an input"):
-        ImageSink(tmp_path, red).plan([Still("a.jpg", 0, photo)])
-    ImageSink(tmp_path / "out", red).plan([Still("a.jpg", 0, photo)])
+        ImageSink(tmp_path, red).plan([Input("a.jpg", 0, photo)])
+    ImageSink(tmp_path / "out", red).plan([Input("a.jpg", 0, photo)])
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -165,7 +165,7 @@ def test_an_original_beside_the_inputs_is_not_replaced(tmp_path: Path, link: boo
     photo.touch()
     if link:
         (tmp_path / "link").symlink_to(tmp_path / "photos", target_is_directory=True)
-    folder, entries = tmp_path / ("link" if link else "photos"), [Still("1.jpg", 0, photo)]
+    folder, entries = tmp_path / ("link" if link else "photos"), [Input("1.jpg", 0, photo)]
     ImageSink(folder, red).plan(entries)
     (folder / "1.jpg").touch()
     message = "1.jpg is there already and may be an original, .*; choose another -o, or .* --exists overwrite"
@@ -187,7 +187,7 @@ def test_a_link_is_in_the_folder_that_it_is_in_and_in_that_of_its_file(tmp_path:
     link.symlink_to(tmp_path / "a" / "sub" / "1.jpg")
     for folder in ("a", "b"):
         with pytest.raises(UsageError, match="may be an original"):
-            ImageSink(tmp_path / folder, red).plan([Still("1.jpg", 0, link)])
+            ImageSink(tmp_path / folder, red).plan([Input("1.jpg", 0, link)])
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_work(tmp_path: Path) -> None:

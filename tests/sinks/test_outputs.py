@@ -9,7 +9,7 @@ import pytest
 from posecli.errors import MissingPathError, OutputError, UsageError
 from posecli.files import write_whole
 from posecli.sinks.outputs import TextOutput, check_output, check_outputs, make_folder
-from posecli.sources import Still
+from posecli.sources import Input
 
 
 def test_a_file_appears_whole_when_left(tmp_path: Path) -> None:
@@ -241,32 +241,32 @@ def test_make_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_outputs_must_differ_by_more_than_case(tmp_path: Path) -> None:
-    entries = [Still("a.jpg", 0, Path("x/a.jpg")), Still("A.JPG", 1, Path("y/A.JPG"))]
+    entries = [Input("a.jpg", 0, Path("x/a.jpg")), Input("A.JPG", 1, Path("y/A.JPG"))]
     with pytest.raises(UsageError, match=r"x.a.jpg and y.A.JPG would both be written to .*; rename one, or run them"):
-        check_outputs(entries, lambda name: tmp_path / name)
+        check_outputs(entries, lambda entry: tmp_path / entry.name)
 
 
 def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     photo = tmp_path / "a.jpg"
     photo.touch()
     with pytest.raises(UsageError, match=r"a.jpg: writing it would overwrite an input; choose another output folder"):
-        check_outputs([Still("a.jpg", 0, photo)], lambda name: tmp_path / "sub" / ".." / name)
+        check_outputs([Input("a.jpg", 0, photo)], lambda entry: tmp_path / "sub" / ".." / entry.name)
 
 
 def test_what_is_missing_takes_no_place(tmp_path: Path) -> None:
-    missing = Still("a.jpg", 0, Path("a.jpg"), MissingPathError("gone"))
-    check_outputs([missing, Still("a.jpg", 1, "http://host/a.jpg")], lambda name: tmp_path / name)
+    missing = Input("a.jpg", 0, Path("a.jpg"), MissingPathError("gone"))
+    check_outputs([missing, Input("a.jpg", 1, "http://host/a.jpg")], lambda entry: tmp_path / entry.name)
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Still:
+def photo(tmp_path: Path) -> Input:
     path = tmp_path / "a.jpg"
     path.touch()
-    return Still("a.jpg", 0, path)
+    return Input("a.jpg", 0, path)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "new/../a.jpg", "link.json", "hard.json"])
-def test_no_name_of_an_input_is_written(tmp_path: Path, photo: Still, name: str) -> None:
+def test_no_name_of_an_input_is_written(tmp_path: Path, photo: Input, name: str) -> None:
     (tmp_path / "link.json").symlink_to(tmp_path / "a.jpg")
     (tmp_path / "hard.json").hardlink_to(tmp_path / "a.jpg")
     with pytest.raises(UsageError, match=r": writing it would overwrite an input; choose another file for the poses"):
@@ -276,15 +276,15 @@ def test_no_name_of_an_input_is_written(tmp_path: Path, photo: Still, name: str)
 
 
 @pytest.mark.parametrize("name", ["a.json", "new/folder/a.jpg", "-"])
-def test_other_places_are_written(tmp_path: Path, photo: Still, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_places_are_written(tmp_path: Path, photo: Input, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").touch()
     (tmp_path / "-").touch()
-    entries = [photo, Still("b.jpg", 1, "http://host/b.jpg"), Still("-", 2, Path("-"))]
+    entries = [photo, Input("b.jpg", 1, "http://host/b.jpg"), Input("-", 2, Path("-"))]
     check_output(name, entries)
 
 
-def test_what_the_run_reads_besides_is_not_written(tmp_path: Path, photo: Still) -> None:
+def test_what_the_run_reads_besides_is_not_written(tmp_path: Path, photo: Input) -> None:
     other = tmp_path / "annotations.json"
     other.touch()
     with pytest.raises(UsageError, match=r"annotations.json: writing it would overwrite an input"):
@@ -295,6 +295,6 @@ def test_what_the_run_reads_besides_is_not_written(tmp_path: Path, photo: Still)
 
 def test_two_outputs_must_not_meet_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to(tmp_path / "b.txt")
-    entries = [Still("a.txt", 0, Path("x/a.txt")), Still("b.txt", 1, Path("x/b.txt"))]
+    entries = [Input("a.txt", 0, Path("x/a.txt")), Input("b.txt", 1, Path("x/b.txt"))]
     with pytest.raises(UsageError, match=r"x.a.txt and x.b.txt would both be written to"):
-        check_outputs(entries, lambda name: tmp_path / name)
+        check_outputs(entries, lambda entry: tmp_path / entry.name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jsonschema import Draft202012Validator, ValidationError
 
-from frame_makers import MakeFrame, MakePoses
+from frame_makers import MakeClip, MakeFrame, MakePoses
 from posecli.errors import InputError
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError, Header
@@ -92,6 +92,19 @@ def test_identities_and_times(tmp_path: Path, header: Header, make_frame: MakeFr
     DOCUMENT.validate(document)
     assert document["frames"][0]["time_s"] == 0.5
     assert [pose["id"] for pose in document["frames"][0]["poses"]] == [7, 3]
+
+
+def test_frames_of_videos(
+    tmp_path: Path, header: Header, make_clip: MakeClip, make_frame: MakeFrame, make_poses: MakePoses
+) -> None:
+    clip = make_clip()
+    numbers = (0, 5, 10)
+    items = [(make_frame("clip.mp4", n, n / 30 + 1e-9, clip=clip), make_poses(1, ids=[3])) for n in numbers]
+    document = strict(export(tmp_path / "out.json", header, *items))
+    DOCUMENT.validate(document)
+    assert {frame["name"] for frame in document["frames"]} == {"clip.mp4"}
+    assert [frame["index"] for frame in document["frames"]] == list(numbers)
+    assert [frame["time_s"] for frame in document["frames"]] == [0.0, 0.166667, 0.333333]
 
 
 @pytest.mark.parametrize("frames", [1, 2])

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frame_makers import MakeFrame, MakePoses
+from frame_makers import MakeClip, MakeFrame, MakePoses
 from posecli.errors import InputError
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError
@@ -48,6 +48,17 @@ def test_one_row_per_pose(tmp_path: Path, make_frame: MakeFrame, make_poses: Mak
     assert (first["left_eye_x"], first["left_eye_y"], first["left_eye_score"]) == ("1.123", "2.0", "0.0625")
     assert (second["pose"], second["right_ankle_x"], second["score"]) == ("1", "26.123", "0.5")
     assert third["id"] == "7"
+
+
+def test_frames_of_videos(tmp_path: Path, make_clip: MakeClip, make_frame: MakeFrame, make_poses: MakePoses) -> None:
+    clip = make_clip()
+    with CsvSink(str(tmp_path / "a.csv")) as tidy, CsvWideSink(str(tmp_path / "b.csv"), 0.2) as wide:
+        for number in (0, 5):
+            for sink in (tidy, wide):
+                sink.write(make_frame("clip.mp4", number, number / 30, clip=clip), make_poses(1, ids=[3]))
+    for name in ("a.csv", "b.csv"):
+        found = {tuple(row.values())[:5] for row in rows(tmp_path / name)}
+        assert found == {("0", "clip.mp4", "0.0", "0", "3"), ("5", "clip.mp4", "0.166667", "0", "3")}
 
 
 def test_both_hold_the_same_numbers(tmp_path: Path, make_frame: MakeFrame, make_poses: MakePoses) -> None:

@@ -1,3 +1,4 @@
+import io
 import struct
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from image_files import box, exif_block, gradient, jpeg_with_exif, png_with_exif, webp_with_exif
 from posecli.opencv import cv2
-from posecli.sources.containers import exif_orientation, inspect, media_brands
+from posecli.sources.containers import exif_orientation, has_whole_box, inspect, looks_like_video, media_brands
 from posecli.sources.reading import _upright
 
 UPRIGHT = gradient(24, 40)
@@ -152,3 +153,48 @@ def test_formats_by_their_first_bytes(data: bytes, name: str) -> None:
 )
 def test_what_is_no_image(data: bytes) -> None:
     assert inspect(data) is None
+
+
+FTYP, MOOV = box(b"ftyp", b"isom\0\0\0\0mp41"), box(b"moov", b"index" * 9)
+LARGE = struct.pack(">I4sQ", 1, b"mdat", 16 + 4) + b"data"  # a length of 64 bits
+TO_THE_END = struct.pack(">I4s", 0, b"mdat")
+
+
+@pytest.mark.parametrize(
+    ("data", "is_whole"),
+    [
+        (FTYP + MOOV, True),
+        (FTYP + LARGE + MOOV, True),
+        (FTYP + MOOV + TO_THE_END, True),
+        (FTYP + struct.pack(">I4s", 0, b"moov") + b"index", True),
+        (FTYP + TO_THE_END + MOOV, False),
+        (FTYP + box(b"mdat", MOOV), False),
+        (FTYP + box(b"\0\0\0\0") * 3, False),
+        (struct.pack(">I4s", 3, b"free") + FTYP, False),
+        (FTYP, False),
+        (b"", False),
+    ],
+)
+def test_a_box_that_is_there(data: bytes, is_whole: bool) -> None:
+    assert has_whole_box(io.BytesIO(data), b"moov") == is_whole
+
+
+@given(cut=st.integers(0, len(FTYP + LARGE + MOOV) - 1))
+def test_a_box_that_was_cut(cut: int) -> None:
+    assert not has_whole_box(io.BytesIO((FTYP + LARGE + MOOV)[:cut]), b"moov")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(FTYP, b"\x1aE\xdf\xa3matroska", b"RIFF\1\1\1\1AVI LIST", b"FLV\1", b"OggS", b"\0\0\1\xba", b"YUV4MPEG2 W1"),
+        b"G" + b"\n" * 187 + b"G",
+    ],
+)
+def test_videos_by_their_first_bytes(data: bytes) -> None:
+    assert looks_like_video(data)
+    assert inspect(data) is None
+
+
+def test_what_is_no_video_by_its_first_bytes() -> None:
+    assert not any(looks_like_video(data) for data in (b"", b"hello", b"RIFF\1\1\1\1WEBP", b"G" * 100, JPEG, PNG))

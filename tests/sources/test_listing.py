@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posecli.errors import InputError, MissingPathError, UsageError
 from posecli.sources import listing
-from posecli.sources.listing import Still, list_stills
+from posecli.sources.listing import Input, list_inputs
 
 Tree = Callable[..., None]
 
@@ -37,9 +37,9 @@ def tree() -> Tree:
 
 def stills(
     *inputs: str, recursive: bool = False, exclude: Path | None = None, stdin: str | None = None
-) -> tuple[Still, ...]:
+) -> tuple[Input, ...]:
     listed = None if stdin is None else io.StringIO(stdin)
-    return list_stills(inputs, recursive=recursive, exclude=exclude, stdin=listed)
+    return list_inputs(inputs, recursive=recursive, exclude=exclude, stdin=listed)
 
 
 def names(*inputs: str, recursive: bool = False, exclude: Path | None = None, stdin: str | None = None) -> list[str]:
@@ -76,6 +76,78 @@ def test_recursion_sorts_whole_paths(tree: Tree) -> None:
 def test_suffixes_that_a_folder_is_searched_for(tree: Tree, suffix: str) -> None:
     tree(f"in/a.{suffix}")
     assert names("in") == [f"a.{suffix}"]
+
+
+@pytest.mark.parametrize(
+    "suffix", ["mp4", "MOV", "mkv", "webm", "avi", "m4v", "mpg", "mpeg", "mts", "3gp", "flv", "wmv"]
+)
+def test_videos_are_found_beside_photos(tree: Tree, suffix: str) -> None:
+    tree("in/a.jpg", f"in/b.{suffix}", "in/c.png", "in/b.m3u8", "in/deep.mp4/d.jpg")
+    assert names("in") == names("in/*") == names("in/?.*") == ["a.jpg", f"b.{suffix}", "c.png"]
+    assert [still.is_video for still in stills("in")] == [False, True, False]
+    assert names("in", recursive=True)[-1] == "deep.mp4/d.jpg"
+
+
+def test_a_folder_may_be_called_like_a_video(tree: Tree) -> None:
+    tree("a.mp4/b.jpg")
+    assert names("a.mp4") == ["b.jpg"]
+    assert [still.is_video for still in stills("a.mp4")] == [False]
+
+
+def test_typescript_is_no_video(tree: Tree) -> None:
+    tree("in/empty.ts")
+    Path("in/code.ts").write_text("G: number;\n" * 99)
+    Path("in/video.ts").write_bytes((b"G" + b"\0" * 187) * 2)
+    assert names("in") == names("in/*") == ["video.ts"]
+    assert names("in/code.ts") == ["code.ts"]  # whoever gives it by name means it
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are files on POSIX systems only")
+def test_a_pipe_is_not_waited_for(tree: Tree) -> None:
+    tree("in/a.jpg")
+    os.mkfifo("in/b.ts")
+    assert names("in") == ["a.jpg"]
+
+
+def test_a_closed_ts_file_is_listed_for_reading_to_say_why(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("in/a.ts")
+
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert names("in") == ["a.ts"]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("rtsp://user:secret@camera:554/live", "live"),
+        ("RTSPS://camera/", "stream"),
+        ("udp://@239.0.0.1:1234", "stream"),
+        ("srt://host:9000?mode=caller", "stream"),
+        ("rtmp://host/app/key.1", "key.1"),
+        ("http://host/a%20b.MP4?x=1#t", "a b.MP4"),
+        ("https://host/live/index.m3u8", "index.m3u8"),
+        ("http://host/manifest.mpd", "manifest.mpd"),
+        ("http://camera/video?id=1#.mp4", "video"),
+    ],
+)
+def test_streams(address: str, name: str) -> None:
+    assert names(address) == [name]
+    assert [(still.location, still.is_video) for still in stills(address)] == [(address, True)]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host.mov/a.jpg", "http://host.mov", "http://host/a?b=c.mp4", "http://host/x#y"]
+)
+def test_other_addresses_are_images(address: str) -> None:
+    assert [still.is_video for still in stills(address)] == [False]
+
+
+def test_what_is_no_address_is_no_video(tree: Tree) -> None:
+    tree("a.jpg")
+    assert [still.is_video for still in stills("http://[x.mp4", "a.jpg")] == [False, False]
 
 
 def test_several_inputs_are_told_apart_by_their_last_components(tree: Tree) -> None:
@@ -169,7 +241,7 @@ def test_a_folder_on_stdin_may_be_the_current_one(tree: Tree) -> None:
 def test_stdin_that_is_not_text() -> None:
     stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe.jpg\n"), encoding="utf-8")
     with pytest.raises(UsageError, match="not utf-8 text; write it as UTF-8"):
-        list_stills(["-"], recursive=False, exclude=None, stdin=stdin)
+        list_inputs(["-"], recursive=False, exclude=None, stdin=stdin)
 
 
 def test_stdin_is_the_real_one_by_default(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,16 +360,20 @@ def test_a_closed_folder_is_listed_and_the_rest_stays(tree: Tree, monkeypatch: p
 @pytest.mark.parametrize(
     ("inputs", "stdin", "message"),
     [
-        (["empty"], None, "no images in empty; give a folder that holds some"),
-        (["deep"], None, "no images in deep itself, but in folders below it; use --recursive"),
+        (["empty"], None, "no images or videos in empty; give a folder that holds some"),
+        (["deep"], None, "no images or videos in deep itself, but in folders below it; use --recursive"),
         (["gone.jpg"], None, "gone.jpg: no such file or folder; check the path"),
-        (["gone.jpg", "empty"], None, r"gone.jpg: no such.*\(and 1 more inputs without an image\)"),
-        (["*.jpg"], None, r"\*.jpg: no image matches; check the pattern"),
-        (["empty*"], None, r"empty\*: only folders match, without images in them; .* or use --recursive"),
-        (["linked"], None, "no images in linked; linked folders are not followed: give what they link to"),
+        (["gone.jpg", "empty"], None, r"gone.jpg: no such.*\(and 1 more inputs without any\)"),
+        (["*.jpg"], None, r"\*.jpg: no image or video matches; check the pattern"),
+        (["empty*"], None, r"empty\*: only folders match, without images or videos in them; .* or use --recursive"),
+        (["linked"], None, "no images or videos in linked; linked folders are not followed: give what they link to"),
         (["a.jpg", ""], None, "an input is empty; give a file"),
-        (["ftp://host/a.jpg"], None, "ftp://host/a.jpg: only http and https addresses are supported; download it"),
-        (["file:///a/*.jpg"], None, "only http and https addresses are supported"),
+        (
+            ["ftp://host/a.jpg"],
+            None,
+            "ftp://host/a.jpg: addresses begin with one of http, https, rtsp, .*; download it",
+        ),
+        (["file:///a/*.jpg"], None, "addresses begin with one of"),
         (["-"], "\n\n", "no paths on standard input"),
         ([], None, "no input given"),
     ],
@@ -326,6 +402,6 @@ def test_the_search_for_a_hint_is_bounded_and_never_fails(tree: Tree, monkeypatc
 
     scanned.clear()
     monkeypatch.setattr(listing, "_HINT_ENTRIES", 3)
-    with pytest.raises(UsageError, match="no images in home; give a folder"):
+    with pytest.raises(UsageError, match="no images or videos in home; give a folder"):
         stills("home")
     assert set(scanned) == {"home"}

@@ -155,6 +155,7 @@ def test_a_cut_file_prints_nothing(kind: str, share: float, capfd: pytest.Captur
     ("data", "message"),
     [
         (b"", r"^bad: the file is empty \(0 bytes\); get a fresh copy"),
+        (b"\x1aE\xdf\xa3 film", "^bad: a video whose name does not say so; give it one that does, such as one in .mp4"),
         (b"just text, named .jpg", "^bad: not an image that OpenCV can read; .*convert"),
         (box(b"ftyp", b"heic\0\0\0\0mif1heic") + b"rest", "^bad: HEIC is not supported; convert it to JPEG"),
         (WHOLE[".jpg"][:-500], "^bad: the JPEG file is cut off or damaged; get a fresh copy"),
@@ -225,7 +226,7 @@ def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device; save the image"):
+    with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device; save it"):
         read_image(tmp_path, "photo")
 
 
@@ -236,6 +237,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for path in (tmp_path / "x.jpg", Path(os.devnull)):
         with pytest.raises(InputError, match="photo: not a file, but a folder, a pipe or a device"):
             read_image(path, "photo")
+
+
+def test_a_file_may_vanish_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanish(path: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    (tmp_path / "a.png").write_bytes(WHOLE[".png"])
+    monkeypatch.setattr(Path, "read_bytes", vanish)
+    with pytest.raises(InputError, match=r"photo: cannot be read \(No such file or directory\)"):
+        read_image(tmp_path / "a.png", "photo")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
@@ -284,6 +295,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         answers: ClassVar = {
             "/a.png": (200, "image/png", png, len(png)),
             "/page": (200, "text/html; charset=utf-8", b"<html>", 6),
+            "/film": (200, "Video/mp4", b"film", 4),
+            "/camera": (200, "multipart/x-mixed-replace; boundary=x", b"--x", 3),
             "/text.png": (200, "text/plain", png, len(png)),
             "/bare": (200, "image/png", b"\xef\xbb\xbf\n <!doctype html>", 20),
             "/login": (403, "text/plain", b"", 0),
@@ -310,6 +323,8 @@ def test_the_bytes_decide_what_is_an_image(server: str) -> None:
     ("path", "message"),
     [
         ("/page", "/page: a web page or text, not an image; give the address of the image itself"),
+        ("/film", "/film: a video, not an image; to have it read as one, give http://.*/film#.mp4"),
+        ("/camera", "/camera: a video, not an image; to have it read as one"),
         ("/gone", "/gone: HTTP 404 Not Found; check the address"),
         ("/big", "/big: larger than 0 MB; download it and give the file"),
         ("/bare", "/bare: a web page or text, not an image"),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from posecli.errors import InputError, MissingPathError, OutputError
 from posecli.opencv import cv2
-from posecli.sources import Failure, Frame, Readable, Stills, reading
+from posecli.sources import Failure, Frame, Inputs, Readable, reading
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path: Path, noise: NDArray[np.uint8]) -> Path:
 
 
 def test_frames_and_failures_come_in_order(folder: Path, noise: NDArray[np.uint8]) -> None:
-    with Stills.from_inputs([str(folder), str(folder / "gone.png")], recursive=True) as source:
+    with Inputs.from_inputs([str(folder), str(folder / "gone.png")], recursive=True) as source:
         first, bad, second, missing = source
     assert source.length == 4
     assert source.fps is None
@@ -41,14 +41,14 @@ def test_frames_and_failures_come_in_order(folder: Path, noise: NDArray[np.uint8
 def test_pixels_are_read_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     monkeypatch.setattr("posecli.sources.read_image", lambda path, name: read.append(name))
-    images = iter(Stills.from_inputs([str(folder)], recursive=True))
+    images = iter(Inputs.from_inputs([str(folder)], recursive=True))
     assert read == []
     next(images)
     assert len(read) == 1
 
 
 def test_what_is_done_can_be_left_out(folder: Path) -> None:
-    source = Stills.from_inputs([str(folder)], recursive=True).without(lambda still: still.name == "a.png")
+    source = Inputs.from_inputs([str(folder)], recursive=True).without(lambda still: still.name == "a.png")
     assert [(item.name, item.index) for item in source] == [("b.jpg", 1), ("sub/c.png", 2)]
 
 
@@ -56,7 +56,7 @@ def test_what_is_refused_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPat
     read: list[str] = []
     monkeypatch.setattr("posecli.sources.read_image", lambda path, name: read.append(Path(name).name))
     refusal = OutputError("a.png: exists already")
-    source = Stills.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
+    source = Inputs.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
     items = list(source.refusing(lambda still: refusal if still.name.endswith(("a.png", "gone.png")) else None))
     assert read == ["b.jpg", "c.png"]
     assert items[0] == Failure(f"{folder.name}/a.png", 0, refusal)
@@ -71,7 +71,7 @@ def test_an_image_that_memory_cannot_hold_is_a_failure(folder: Path, monkeypatch
         raise InputError(name)
 
     monkeypatch.setattr("posecli.sources.read_image", exhaust)
-    first, second = Stills.from_inputs([str(folder)])
+    first, second = Inputs.from_inputs([str(folder)])
     assert isinstance(first, Failure)
     assert isinstance(first.error, InputError)
     assert "a.png: too large for the memory of this computer; make the picture smaller" in str(first.error)
@@ -79,7 +79,7 @@ def test_an_image_that_memory_cannot_hold_is_a_failure(folder: Path, monkeypatch
 
 
 def test_a_file_that_vanishes_is_a_failure(folder: Path) -> None:
-    source = Stills.from_inputs([str(folder / "a.png")])
+    source = Inputs.from_inputs([str(folder / "a.png")])
     (folder / "a.png").unlink()
     [item] = source
     assert isinstance(item, Failure)
@@ -87,7 +87,7 @@ def test_a_file_that_vanishes_is_a_failure(folder: Path) -> None:
 
 def test_addresses_are_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posecli.sources.fetch", lambda url: (folder / "a.png").read_bytes())
-    [item] = Stills.from_inputs(["http://host/x/y.png"])
+    [item] = Inputs.from_inputs(["http://host/x/y.png"])
     assert isinstance(item, Frame)
     assert item.name == "y.png"
 
@@ -95,13 +95,13 @@ def test_addresses_are_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_an_unreachable_address_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(reading, "TIMEOUT_S", 0.5)
-    [item] = Stills.from_inputs(["http://127.0.0.1:9/y.png"])
+    [item] = Inputs.from_inputs(["http://127.0.0.1:9/y.png"])
     assert isinstance(item, Failure)
     assert item.name == "y.png"
 
 
 def test_readers_read_on_any_thread(folder: Path) -> None:
-    source = Stills.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
+    source = Inputs.from_inputs([str(folder), str(folder / "gone.png")], recursive=True)
     assert isinstance(source, Readable)
     readers = list(source.readers())
     with ThreadPoolExecutor(len(readers)) as pool:

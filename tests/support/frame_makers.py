@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from posecli.poses import Poses
-from posecli.sources import Frame
+from posecli.sources import Clip, Frame
 
 MakePoses = Callable[..., Poses]
 MakeFrame = Callable[..., Frame]
+MakeClip = Callable[..., Clip]

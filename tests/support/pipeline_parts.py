@@ -13,7 +13,7 @@ from posecli.errors import InputError, OutputError
 from posecli.options import resolve_options
 from posecli.poses import Poses
 from posecli.sinks import FrameOutputError, Sink
-from posecli.sources import Failure, Frame, Reader, Still
+from posecli.sources import Failure, Frame, Input, Reader
 
 WAIT_S = 30  # for what must happen; whoever waits longer has found a bug
 
@@ -101,7 +101,7 @@ class Recording(Sink):
     def fail(self, failure: Failure) -> None:
         self.events.append(f"{failure.name}!")
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         raise AssertionError("planning is not the pipeline's business")
 
 

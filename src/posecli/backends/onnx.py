@@ -18,7 +18,7 @@ import torch
 from posecli.backends import Images
 from posecli.backends.compiled import cached, program_key
 from posecli.backends.program import Program, make_program
-from posecli.errors import MissingDependencyError
+from posecli.errors import MissingDependencyError, PosecliError
 from posecli.networks.fields import Fields
 from posecli.options import Dilation, Precision
 from posecli.weights.checkpoint import Checkpoint
@@ -111,7 +111,12 @@ def open_session(model: bytes, threads: int | None = None) -> InferenceSession:
 
 def run_session(session: InferenceSession, images: Images) -> Fields:
     """Map images (B, H, W, 3), of the type that the session takes, to `Fields`."""
-    return Fields(*(torch.from_numpy(array) for array in session.run(list(OUTPUTS), {INPUT: images})))
+    try:
+        found = session.run(list(OUTPUTS), {INPUT: images})
+    except RuntimeError as error:  # what its exceptions are
+        told = " ".join(str(error).split())[-200:]
+        raise PosecliError(f"ONNX Runtime cannot run this network ({told}); use --backend torch") from error
+    return Fields(*(torch.from_numpy(array) for array in found))
 
 
 def to_onnx(program: Program, metadata: Mapping[str, str] | None = None) -> bytes:

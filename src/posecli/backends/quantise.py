@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,9 +73,13 @@ def calibrated_ir(checkpoint: Checkpoint, stride: int, dilation: Dilation, photo
     digest = sha256()
     for photo in photos:
         digest.update(sha256(photo.read_bytes()).digest())
-    nncf = load_nncf()
-    versions = {"openvino": load_openvino().__version__, "nncf": nncf.__version__}
-    key = program_key(checkpoint, stride, dilation, kind="int8", photos=digest.hexdigest(), **versions)
+    made_with = {
+        "photos": digest.hexdigest(),
+        "views": f"{SIZES} px, {WIDE} wide",
+        "openvino": load_openvino().__version__,
+        "nncf": _nncf_version(),
+    }
+    key = program_key(checkpoint, stride, dilation, kind="int8", **made_with)
     return Ir.unpack(cached(key, "int8", lambda: Ir.of(quantise(checkpoint, stride, dilation, photos)).pack()))
 
 
@@ -147,6 +152,14 @@ def pack_bundled(ir: Ir, about: Mapping[str, Any]) -> bytes:
         for name, data in parts.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, 9)  # its date is a constant
     return buffer.getvalue()
+
+
+def _nncf_version() -> str:
+    """The version of NNCF, which need not be loaded where the cache has the network."""
+    try:
+        return version("nncf")
+    except PackageNotFoundError:
+        return str(load_nncf().__version__)  # raises where it is not there
 
 
 def load_nncf() -> Any:

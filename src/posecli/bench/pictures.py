@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import cycle, islice
@@ -19,7 +19,7 @@ from posecli.files import write_whole
 from posecli.opencv import cv2
 from posecli.options import EstimatorOptions
 from posecli.preprocess import Resize
-from posecli.sources import Failure, Frame, Still, Stills, read_image
+from posecli.sources import Failure, Frame, Input, Inputs, read_image
 from posecli.testtime import scaled_size
 
 MOST_HELD_BYTES = 1_000_000_000  # of pixels at once; what comes after is not taken
@@ -93,7 +93,7 @@ class Pictures:
 
 
 def read_pictures(
-    source: Stills, most: int, *, hold: bool, on_item: Callable[[Frame | Failure], None] = lambda _: None
+    source: Inputs, most: int, *, hold: bool, on_item: Callable[[Frame | Failure], None] = lambda _: None
 ) -> Pictures:
     """Read up to `most` pictures; with `hold`, keep their pixels, as far as MOST_HELD_BYTES go.
 
@@ -102,20 +102,29 @@ def read_pictures(
     usable: list[Picture] = []
     failures: list[Failure] = []
     held = 0
-    for still, item in zip(source.entries, source, strict=True):
+    locations = {entry.index: entry.location for entry in source.entries}
+    for item in source:
         on_item(item)
         if isinstance(item, Failure):
             failures.append(item)
             continue
-        height, width = item.image.shape[:2]
-        size = still.location.stat().st_size if isinstance(still.location, Path) else None
-        usable.append(Picture(still.name, (height, width), size, still.location, item.image if hold else None))
+        usable.append(_picture(item, locations, hold=hold))
         held += item.image.nbytes if hold else 0
         if len(usable) == most or held >= MOST_HELD_BYTES:
             break
     if not usable:
         raise InputError(f"none of the {len(failures)} inputs could be read, so nothing is measured; give others")
     return Pictures(tuple(usable), tuple(failures), source.length)
+
+
+def _picture(frame: Frame, locations: Mapping[int, Path | str], *, hold: bool) -> Picture:
+    """A frame as a picture; that of a video is no file of its own, and is held."""
+    hw = (frame.image.shape[0], frame.image.shape[1])
+    if frame.clip is not None:
+        return Picture(f"{frame.name}, frame {frame.index}", hw, None, None, frame.image)
+    location = locations[frame.index]
+    size = location.stat().st_size if isinstance(location, Path) else None
+    return Picture(frame.name, hw, size, location, frame.image if hold else None)
 
 
 def packaged_pictures(most: int) -> Pictures:
@@ -140,13 +149,13 @@ def write_pictures(pictures: Pictures, folder: Path) -> Pictures:
     return Pictures(tuple(written), pictures.failures, pictures.listed, pictures.packaged)
 
 
-def stills_of(pictures: Sequence[Picture]) -> Stills:
+def stills_of(pictures: Sequence[Picture]) -> Inputs:
     """A source of these pictures, read anew each time; index i is pictures[i]."""
     entries = []
     for index, picture in enumerate(pictures):
         assert picture.location is not None  # views are written to files before
-        entries.append(Still(picture.name, index, picture.location))
-    return Stills(tuple(entries))
+        entries.append(Input(picture.name, index, picture.location))
+    return Inputs(tuple(entries))
 
 
 def _seen(photo: NDArray[np.uint8], view: _View) -> NDArray[np.uint8]:

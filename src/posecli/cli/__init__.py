@@ -35,4 +35,4 @@ def posecli(
         ),
     ] = False,
 ) -> None:
-    """Find people's poses in photos: Google's PoseNet in PyTorch, on any machine, offline."""
+    """Find people's poses in photos, videos and live: Google's PoseNet in PyTorch, on any machine, offline."""

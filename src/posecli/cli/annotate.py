@@ -1,12 +1,23 @@
-"""`posecli annotate`: photos in, the same photos with skeletons out."""
+"""`posecli annotate`: photos and videos in, the same with skeletons out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from posecli.cli.common import OUTPUT_PANEL, Inputs, Recursive, flag, option, with_estimator_options
-from posecli.options import Background, EstimatorOptions, Exists, StyleName, check_choice
+from posecli.cli.common import OUTPUT_PANEL, VIDEO_PANEL, Inputs, Recursive, flag, option, with_estimator_options
+from posecli.options import (
+    CRFS,
+    Background,
+    Codec,
+    EstimatorOptions,
+    Exists,
+    FollowOptions,
+    InputOptions,
+    StyleName,
+    VideoOptions,
+    check_choice,
+)
 
 
 @with_estimator_options
@@ -15,7 +26,7 @@ def annotate(
     output: Annotated[
         Path,
         option(
-            "-o", "--output", metavar="DIR", help="Folder of the pictures; its tree is the input's.", panel=OUTPUT_PANEL
+            "-o", "--output", metavar="DIR", help="Folder of the results; its tree is the input's.", panel=OUTPUT_PANEL
         ),
     ] = Path("posecli-out"),
     poses: Annotated[
@@ -45,7 +56,7 @@ def annotate(
         option(
             "--exists",
             metavar="WHAT",
-            help="For pictures that are there already: skip (resumes an interrupted run), overwrite or error. By "
+            help="For results that are there already: skip (resumes an interrupted run), overwrite or error. By "
             "default overwrite, but for what may be an original because the output folder holds the inputs.",
             panel=OUTPUT_PANEL,
         ),
@@ -68,17 +79,40 @@ def annotate(
     boxes: Annotated[bool, flag("--boxes", help="Draw a box around each person.", panel=OUTPUT_PANEL)] = False,
     labels: Annotated[bool, flag("--labels", help="Number the people.", panel=OUTPUT_PANEL)] = False,
     scores: Annotated[bool, flag("--scores", help="Write each person's score.", panel=OUTPUT_PANEL)] = False,
+    codec: Annotated[
+        str,
+        option(
+            "--codec",
+            metavar="NAME",
+            help="Of videos: h264 plays everywhere; hevc, av1, vp9, mpeg4, or gif for short clips.",
+            panel=VIDEO_PANEL,
+        ),
+    ] = "h264",
+    crf: Annotated[
+        int | None,
+        option(
+            "--crf",
+            metavar="N",
+            help="Quality of videos, lower is better and larger. [dim]\\[default: "
+            + ", ".join(f"{name} {default}" for name, (_, _, default) in CRFS.items())
+            + "][/]",
+            panel=VIDEO_PANEL,
+        ),
+    ] = None,
+    audio: Annotated[bool, option("--audio/--no-audio", help="Keep the sound of videos.", panel=VIDEO_PANEL)] = True,
     recursive: Recursive = False,
     *,
     options: EstimatorOptions,
+    taking: InputOptions,
+    following: FollowOptions,
     fetch: bool,
     batch_size: int | None,
     workers: int | None,
     quiet: bool,
 ) -> None:
-    """Draw a skeleton on every person in photos.
+    """Draw a skeleton on every person in photos and videos.
 
-    For example: posecli annotate photos --recursive -o out --poses out/poses.json
+    For example: posecli annotate photos clip.mp4 --recursive -o out --poses out/poses.json
     """
     from posecli.cli import runs
     from posecli.draw import DrawStyle
@@ -95,6 +129,9 @@ def annotate(
             options.min_part_score,
         ),
         options,
+        taking,
+        following,
+        VideoOptions(check_choice("codec", codec, Codec), crf, audio),
         recursive=recursive,
         poses=poses,
         poses_format=poses_format,

@@ -9,7 +9,7 @@ import typer
 
 from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Recursive, flag, option, with_estimator_options
 from posecli.errors import UsageError
-from posecli.options import EstimatorOptions
+from posecli.options import EstimatorOptions, InputOptions
 
 DEFAULT_NUM_IMAGES = 200
 
@@ -20,7 +20,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Photos, folders, quoted globs, http(s) URLs of images, or - for a list of paths on standard input. "
+            help="Photos, videos, folders, quoted globs, URLs, or - for a list of paths on standard input. "
             "Without any, a packaged photo at several crops and sizes.",
             show_default=False,
         ),
@@ -68,6 +68,7 @@ def bench(
     ] = None,
     *,
     options: EstimatorOptions,
+    taking: InputOptions,
     fetch: bool,
     batch_size: int | None,
     workers: int | None,
@@ -98,6 +99,7 @@ def bench(
             people=people,
             json_file=json_file,
             options=options,
+            taking=taking,
             fetch=fetch,
             batch_size=batch_size,
             workers=workers,

@@ -26,9 +26,9 @@ from posecli.cli.runs import header, ready_estimator
 from posecli.errors import UsageError
 from posecli.estimate import Estimator
 from posecli.files import write_whole
-from posecli.options import EstimatorOptions
+from posecli.options import EstimatorOptions, InputOptions
 from posecli.sinks.outputs import check_output
-from posecli.sources import Failure, Frame, Stills
+from posecli.sources import Failure, Frame, Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Request:
     people: bool
     json_file: str | None  # - is stdout
     options: EstimatorOptions
+    taking: InputOptions
     fetch: bool
     batch_size: int | None
     workers: int | None
@@ -77,11 +78,14 @@ def _check(request: Request) -> None:
         raise UsageError("--workers overlap reading and writing, which are not measured here; add --end-to-end")
 
 
-def _source(request: Request) -> Stills | None:
+def _source(request: Request) -> Inputs | None:
     """The inputs; None for the packaged photo."""
     if not request.inputs:
         return None
-    source = Stills.from_inputs(request.inputs, recursive=request.recursive, stdin=sys.stdin)
+    source = Inputs.from_inputs(request.inputs, recursive=request.recursive, stdin=sys.stdin, taking=request.taking)
+    videos = [entry for entry in source.entries if entry.is_video]
+    if videos and request.end_to_end:
+        raise UsageError(f"{videos[0].location}: --end-to-end measures photos; leave out videos, or measure without it")
     if request.json_file is not None:
         check_output(request.json_file, source.entries)
     return source
@@ -112,7 +116,7 @@ def _threads(estimator: Estimator) -> int | None:
     return estimator.options.threads
 
 
-def _pictures(request: Request, source: Stills | None, folder: Path) -> Pictures:
+def _pictures(request: Request, source: Inputs | None, folder: Path) -> Pictures:
     """What is measured on: in memory, or from file to file, as files; each input that cannot be read is named."""
     if source is None:
         pictures = packaged_pictures(request.num_images)

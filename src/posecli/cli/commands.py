@@ -21,13 +21,17 @@ class Entry(NamedTuple):
 
 
 ENTRIES = (
-    Entry("annotate", "Draw a skeleton on every person in photos.", "annotate:annotate", no_args_is_help=True),
+    Entry(
+        "annotate", "Draw a skeleton on every person in photos and videos.", "annotate:annotate", no_args_is_help=True
+    ),
     Entry(
         "export",
-        "Write the poses in photos as JSON, CSV, COCO results and more.",
+        "Write the poses in photos and videos as JSON, CSV, COCO results and more.",
         "export:export",
         no_args_is_help=True,
     ),
+    Entry("webcam", "Draw a skeleton on everyone in front of the camera, live in a window.", "webcam:webcam"),
+    Entry("cameras", "List the cameras of this computer, for posecli webcam --camera N.", "cameras:cameras"),
     Entry(
         "evaluate",
         "Measure accuracy on COCO keypoint annotations, with pycocotools, and time per image.",

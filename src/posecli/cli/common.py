@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,7 +21,17 @@ from posecli.cli.exits import INTERRUPTED, TERMINATED, Terminated
 from posecli.cli.starting import starting
 from posecli.errors import PosecliError, UsageError
 from posecli.files import cannot_write
-from posecli.options import MOST_WORKERS, PRESETS, EstimatorOptions, parse_scales, resolve_options
+from posecli.options import (
+    MOST_WORKERS,
+    PRESETS,
+    EstimatorOptions,
+    FollowOptions,
+    InputOptions,
+    parse_crop,
+    parse_scales,
+    parse_seconds,
+    resolve_options,
+)
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,6 +40,7 @@ INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 DECODE_PANEL = "Finding people"
 OUTPUT_PANEL = "Output"
+VIDEO_PANEL = "Videos"
 RUN_PANEL = "Running"
 
 FULL = (errno.ENOSPC, errno.EIO)
@@ -107,7 +118,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Photos, folders, quoted globs, http(s) URLs of images, or - for a list of paths on standard input.",
+        help="Photos, videos, folders, quoted globs, URLs of images and streams, or - for a list of paths on standard "
+        "input.",
         show_default=False,
     ),
 ]
@@ -300,28 +312,84 @@ def _shared(
     """Signature of the shared options; `with_estimator_options` reads it."""
 
 
-_SHARED = inspect.signature(_shared, eval_str=True).parameters
+Every = Annotated[
+    int, option("--every", metavar="N", help="Take each Nth frame of videos, from the first.", panel=INPUT_PANEL)
+]
+Start = Annotated[
+    str | None,
+    option("--start", metavar="TIME", help="Begin here in each video: seconds, or 1:30.", panel=INPUT_PANEL),
+]
+Duration = Annotated[
+    str | None,
+    option("--duration", metavar="TIME", help="Take so much of each video; by default, all.", panel=INPUT_PANEL),
+]
+Crop = Annotated[
+    str | None,
+    option(
+        "--crop",
+        metavar="X,Y,W,H",
+        help="Look at this part of every picture, in px; results are in pixels of the part.",
+        panel=INPUT_PANEL,
+    ),
+]
+Track = Annotated[
+    bool,
+    option(
+        "--track/--no-track",
+        help="Give each person in a video an id, and a colour, that stays from frame to frame.",
+        panel=VIDEO_PANEL,
+    ),
+]
+Smooth = Annotated[
+    bool,
+    option("--smooth/--no-smooth", help="Keep the people in a video from trembling; needs --track.", panel=VIDEO_PANEL),
+]
+
+
+def _taking(every: Every = 1, start: Start = None, duration: Duration = None, crop: Crop = None) -> InputOptions:
+    start_s, duration_s = parse_seconds("start", start), parse_seconds("duration", duration)
+    return InputOptions(every, start_s or 0.0, duration_s, parse_crop(crop))
+
+
+def _following(track: Track = True, smooth: Smooth = False) -> FollowOptions:
+    if smooth and not track:
+        raise UsageError("--smooth needs to know who is who; leave out --no-track")
+    return FollowOptions(track, smooth)
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function, eval_str=True).parameters
+
+
+_SHARED = _parameters(_shared)
 _ESTIMATOR_FIELDS = frozenset(DEFAULTS)
+_GROUPS: Mapping[str, Callable[..., Any]] = {"taking": _taking, "following": _following}
 
 
 def with_estimator_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command and run it inside the error boundary.
 
     The command itself takes its own parameters and, by name, `options` (EstimatorOptions, resolved), `fetch`,
-    `batch_size`, `workers` and `quiet`.
+    `batch_size`, `workers` and `quiet`; where it has parameters of these names, also `taking` (InputOptions) and
+    `following` (FollowOptions), with the options of the command line that make them.
     """
-    own = inspect.signature(command, eval_str=True).parameters
-    supplied = ("options", "fetch", "batch_size", "workers", "quiet")
+    own = _parameters(command)
+    groups = {name: make for name, make in _GROUPS.items() if name in own}
+    supplied = ("options", "fetch", "batch_size", "workers", "quiet", *groups)
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
         with error_boundary(values.pop("debug")), starting():
+            for name, make in groups.items():
+                values[name] = make(**{each: values.pop(each) for each in _parameters(make)})
             asked = {name: values.pop(name) for name in _SHARED if name in _ESTIMATOR_FIELDS}
             asked["scales"] = parse_scales(asked["scales"])
             _check_counts(values["batch_size"], values["workers"])
             command(**values, options=resolve_options(**asked))
 
-    parameters = [p for name, p in own.items() if name not in supplied] + list(_SHARED.values())
+    parameters = [p for name, p in own.items() if name not in supplied]
+    parameters += [p for make in groups.values() for p in _parameters(make).values()]
+    parameters += _SHARED.values()
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}

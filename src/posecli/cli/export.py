@@ -1,4 +1,4 @@
-"""`posecli export`: photos in, poses out, as data."""
+"""`posecli export`: photos and videos in, poses out, as data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from posecli.cli.common import OUTPUT_PANEL, Inputs, Recursive, option, with_estimator_options
-from posecli.options import EstimatorOptions
+from posecli.options import EstimatorOptions, FollowOptions, InputOptions
 from posecli.sinks.formats import DATA_FORMATS
 
 
@@ -39,12 +39,14 @@ def export(
     recursive: Recursive = False,
     *,
     options: EstimatorOptions,
+    taking: InputOptions,
+    following: FollowOptions,
     fetch: bool,
     batch_size: int | None,
     workers: int | None,
     quiet: bool,
 ) -> None:
-    """Write the poses in photos as JSON, CSV, COCO results and more.
+    """Write the poses in photos and videos as JSON, CSV, COCO results and more.
 
     For example: posecli export photos --recursive -o poses.json
     """
@@ -55,6 +57,8 @@ def export(
         output,
         format,
         options,
+        taking,
+        following,
         recursive=recursive,
         annotations=annotations,
         fetch=fetch,

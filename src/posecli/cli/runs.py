@@ -7,10 +7,12 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.markup import escape
 from tqdm import tqdm
 
@@ -19,12 +21,15 @@ from posecli.cli.starting import started
 from posecli.draw import DrawStyle, draw
 from posecli.errors import PosecliWarning, UsageError
 from posecli.estimate import Estimator, make_estimator
-from posecli.options import EstimatorOptions, Exists
+from posecli.memory import keep_freed_memory
+from posecli.options import EstimatorOptions, Exists, FollowOptions, InputOptions, VideoOptions
 from posecli.pipeline import Report, run
+from posecli.poses import Poses
 from posecli.sinks import Header, Sink, format_of, open_poses
+from posecli.sinks.annotated import AnnotatedSink
 from posecli.sinks.coco import read_image_ids
 from posecli.sinks.images import ImageSink
-from posecli.sources import Failure, Frame, Stills
+from posecli.sources import Clip, Failure, Frame, Inputs
 
 
 def annotate(
@@ -32,6 +37,9 @@ def annotate(
     folder: Path,
     style: DrawStyle,
     options: EstimatorOptions,
+    taking: InputOptions,
+    following: FollowOptions,
+    video: VideoOptions,
     *,
     recursive: bool,
     poses: str | None,
@@ -43,36 +51,59 @@ def annotate(
     workers: int | None,
     quiet: bool,
 ) -> None:
-    """Write each input's picture below `folder`, and the poses of all to `poses` in the same pass."""
+    """Write each input's picture or video below `folder`, and the poses of all to `poses` in the same pass."""
     if poses is not None:
         poses_format = format_of(poses, poses_format, "--poses-format")
-    source = Stills.from_inputs(inputs, recursive=recursive, exclude=folder, stdin=sys.stdin)
-    pictures = ImageSink(
-        folder,
-        lambda frame, found: draw(frame.image, found, style),
-        image_format,
-        exists,
-        needs_alpha=style.background == "transparent",
-    )
-    pictures.plan(source.entries)
-    todo = source.refusing(lambda still: pictures.refusal(still.name))
+    source = Inputs.from_inputs(inputs, recursive=recursive, exclude=folder, stdin=sys.stdin, taking=taking)
+    results = _results(source, folder, style, image_format, exists, video)
+    results.plan(source.entries)
+    todo = source.refusing(results.refusal)
     if exists == "skip":
-        missing = source.without(lambda still: still.error is None and pictures.is_done(still.name))
+        missing = source.without(lambda entry: entry.error is None and results.is_done(entry))
         done = source.length - missing.length
         if poses is None:
             todo = missing
         if done and not quiet:
-            how = "skipped" if poses is None else "kept; their photos are read again for --poses"
+            how = "skipped" if poses is None else "kept, and read again for --poses"
             console().print(f"{done} of {source.length} done already, {how}")
     if todo.length == 0:
         return
     estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
-    sinks: list[Sink] = [pictures]
+    sinks: list[Sink] = [results]
     if poses is not None and poses_format is not None:
-        sinks.append(open_poses(poses, poses_format, header(estimator), options.min_part_score))
+        sinks.append(open_poses(poses, poses_format, header(estimator, following), options.min_part_score))
         sinks[-1].plan(source.entries)
     wrote = f"{folder} and {poses}" if poses not in (None, "-") else str(folder)
-    work(todo, estimator, sinks, batch_size=batch_size, workers=workers, quiet=quiet, wrote=wrote)
+    work(todo, estimator, sinks, following, batch_size=batch_size, workers=workers, quiet=quiet, wrote=wrote)
+
+
+def _results(
+    source: Inputs,
+    folder: Path,
+    style: DrawStyle,
+    image_format: str | None,
+    exists: Exists | None,
+    video: VideoOptions,
+) -> AnnotatedSink:
+    """Where the pictures and videos of `source` go."""
+    is_transparent = style.background == "transparent"
+
+    moving = replace(style, fades=True)  # parts that come and go should not blink
+
+    def render(frame: Frame, found: Poses) -> NDArray[np.uint8]:
+        return draw(frame.image, found, style if frame.clip is None else moving)
+
+    videos = None
+    if has_videos(source):
+        from posecli.sinks.video import VideoSink  # here, as photos do without FFmpeg
+
+        videos = VideoSink(folder, render, video, exists, needs_alpha=is_transparent)
+    return AnnotatedSink(ImageSink(folder, render, image_format, exists, needs_alpha=is_transparent), videos)
+
+
+def has_videos(source: Inputs) -> bool:
+    """Whether there is a video or a stream among the inputs, as their names say."""
+    return any(entry.is_video for entry in source.entries)
 
 
 def export(
@@ -80,6 +111,8 @@ def export(
     output: str,
     format: str | None,
     options: EstimatorOptions,
+    taking: InputOptions,
+    following: FollowOptions,
     *,
     recursive: bool,
     annotations: Path | None,
@@ -95,14 +128,15 @@ def export(
     if annotations is not None and format != "coco":
         raise UsageError(f"--annotations goes with --format coco, not with {format}")
     image_ids = None if annotations is None else read_image_ids(annotations)
-    source = Stills.from_inputs(inputs, recursive=recursive, stdin=sys.stdin)
+    source = Inputs.from_inputs(inputs, recursive=recursive, stdin=sys.stdin, taking=taking)
     estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
-    sink = open_poses(output, format, header(estimator), options.min_part_score, image_ids)
+    sink = open_poses(output, format, header(estimator, following), options.min_part_score, image_ids)
     sink.plan(source.entries, [] if annotations is None else [annotations])
     work(
         source,
         estimator,
         [sink],
+        following,
         batch_size=batch_size,
         workers=workers,
         quiet=quiet,
@@ -116,6 +150,7 @@ def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> E
         from posecli.cli.fetching import ensure  # here, as it is rarely asked for
 
         ensure(options.model, options.stride, quiet=quiet)
+    keep_freed_memory()
     patience = nullcontext() if quiet else console().status("getting ready")  # the first run compiles, for seconds
     with patience, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PosecliWarning)
@@ -129,20 +164,21 @@ def ready_estimator(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> E
     return estimator
 
 
-def header(estimator: Estimator) -> Header:
+def header(estimator: Estimator, following: FollowOptions | None = None) -> Header:
     """What a JSON file says of the model and the options that found its poses."""
     spec = estimator.spec
     model = {"name": estimator.name, "architecture": spec.architecture, "multiplier": spec.multiplier}
     model |= {key: estimator.metadata.get(key, "unknown") for key in ("quantization", "sha256")}
-    settings = asdict(estimator.options)
+    settings = asdict(estimator.options) | ({} if following is None else asdict(following))
     settings["device"], settings["backend"] = estimator.backend.device, estimator.backend.name
     return Header(model, settings)
 
 
 def work(
-    source: Stills,
+    source: Inputs,
     estimator: Estimator,
     sinks: Sequence[Sink],
+    following: FollowOptions,
     *,
     batch_size: int | None,
     workers: int | None,
@@ -151,32 +187,67 @@ def work(
 ) -> None:
     """Run the loop over `source` with a progress bar, name each failure, sum up; raise typer.Exit for failures."""
     report, start = Report(), time.perf_counter()
-    bar = tqdm(total=source.length, unit="image", disable=True if quiet else None, delay=1, leave=False)
+    counted = "frame" if has_videos(source) else "image"
+    progress = Progress(source.length, counted, quiet=quiet)
+    follow = None
+    if has_videos(source) and (following.track or following.smooth):
+        from posecli.follow import Follower  # here, as photos do without SciPy
 
-    def on_item(item: Frame | Failure) -> None:
-        if isinstance(item, Failure):
-            with above(bar):
-                say_error(str(item.error))
-        bar.update()
-
+        follow = Follower(following, estimator.options.min_part_score)
     try:
-        with source, bar:
-            run(source, estimator, sinks, report, batch_size=batch_size, workers=workers, on_item=on_item)
+        with source, progress.bar:
+            run(
+                source,
+                estimator,
+                sinks,
+                report,
+                batch_size=batch_size,
+                workers=workers,
+                follow=follow,
+                on_item=progress.update,
+            )
     except BrokenPipeError:  # the reader has what it wanted: nothing more to say
         quiet = True
         raise
     finally:
         if not quiet and (report.images or report.failures):
-            console().print(summary(report, time.perf_counter() - start, wrote), soft_wrap=True)
+            seconds = time.perf_counter() - start
+            how = f"{estimator.backend.name} {estimator.backend.precision}"
+            console().print(summary(report, seconds, how, wrote, counted), soft_wrap=True)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
-def summary(report: Report, seconds: float, wrote: str) -> str:
-    """One line, in rich markup: images, people, images/s, failures, and where the results are."""
-    parts = [_count(report.images, "image", "images"), _count(report.people, "person", "people")]
+class Progress:
+    """A bar over what is done. Of a video, how many frames come is known once it begins, and not always then."""
+
+    def __init__(self, inputs: int, unit: str, *, quiet: bool) -> None:
+        self.bar = tqdm(total=inputs, unit=unit, disable=True if quiet else None, delay=1, leave=False)
+        self._clip: Clip | None = None
+
+    def update(self, item: Frame | Failure) -> None:
+        """Count a frame, or name a failure above the bar."""
+        if isinstance(item, Failure):
+            with above(self.bar):
+                say_error(str(item.error))
+        elif item.clip is not None and item.clip is not self._clip:
+            self._clip = item.clip
+            self._expect(item.clip.length)
+        self.bar.update()
+
+    def _expect(self, frames: int | None) -> None:
+        """Make room for the frames of a video, which counted as one until now."""
+        if self.bar.total is not None:
+            self.bar.total = None if frames is None else self.bar.total + max(frames - 1, 0)
+
+
+def summary(report: Report, seconds: float, how: str, wrote: str, counted: str = "image") -> str:
+    """One line, in rich markup: images or frames, people, how many a second and `how`, failures, where results are."""
+    parts = [_count(report.images, counted, f"{counted}s")]
+    if counted == "image":  # in a video, the same people come again in each frame
+        parts.append(_count(report.people, "person", "people"))
     if report.images:
-        parts.append(f"{report.images / seconds:.1f} images/s")
+        parts.append(f"{report.images / seconds:.1f} {counted}s/s on {how}")
     if report.failures:
         parts.append(f"[red]{len(report.failures)} failed[/]")
     where = f" → [bold]{escape(wrote)}[/]" if wrote and report.images else ""

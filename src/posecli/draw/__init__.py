@@ -55,7 +55,9 @@ def _straight(canvas: Image) -> Image:
     """Turn premultiplied colours into straight ones, in place."""
     coverage = np.asarray(cv2.extractChannel(canvas, 3))
     partly = np.flatnonzero(coverage - np.uint8(1) < 254)  # 1 to 254, as 0 wraps to 255
-    pixels = canvas.reshape(-1, 4)  # a view
-    colours, alpha = pixels[partly, :3].astype(np.uint16), pixels[partly, 3:].astype(np.uint16)
-    pixels[partly, :3] = np.minimum((colours * 255 + alpha // 2) // alpha, 255)
+    pixels = canvas.view(np.uint32).reshape(-1)  # a view; whole pixels are quicker to pick than channels
+    rgba = pixels[partly].view(np.uint8).reshape(-1, 4)
+    scale = 255 / rgba[:, 3:].astype(np.float32)
+    rgba[:, :3] = np.minimum(rgba[:, :3] * scale + 0.5, 255)
+    pixels[partly] = rgba.view(np.uint32)[:, 0]
     return canvas

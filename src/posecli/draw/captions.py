@@ -30,6 +30,9 @@ PADDING = 0.55  # of a caption on its plate, in font sizes
 PLATE_GAP = 2  # px between plates
 CAPITAL = 22.0  # px, the height of a capital of FONT at scale 1
 FONT = cv2.FONT_HERSHEY_DUPLEX
+_TURN = np.linspace(np.arange(4), np.arange(1, 5), 5, axis=1) * (math.pi / 2)
+QUARTERS = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=2)  # (4, 5, 2) of a unit circle, from right to bottom and on
+FACE_PARTS: list[int] = FACE.tolist()
 
 
 def draw_boxes(canvas: Image, people: People) -> None:
@@ -96,11 +99,11 @@ def _caption_places(people: People, i: int, width: int, height: int, boxed: bool
     left, top, right, bottom = people.boxes[i].tolist()
     if boxed:
         return [(left, top - height), (left, bottom), (left, top), (right - width, bottom), (left, bottom - height)]
-    shown = people.xy[i, people.shown[i]]  # (K, 2)
-    face = people.xy[i, FACE][people.shown[i, FACE]]
-    head_x = face[:, 0] if len(face) else shown[shown[:, 1].argmin(), :1]
-    centre = min(max(float(head_x.mean()), left), right)
-    brow = 0.7 * min(float(np.ptp(head_x)), right - left)  # about as far as a head rises over its eyes
+    xy, shown = people.xy[i].tolist(), people.shown[i].tolist()  # single numbers are quicker than arrays of a few
+    face = [xy[part][0] for part in FACE_PARTS if shown[part]]
+    head_x = face or [min((part_y, part_x) for (part_x, part_y), found in zip(xy, shown, strict=True) if found)[1]]
+    centre = min(max(sum(head_x) / len(head_x), left), right)
+    brow = 0.7 * min(max(head_x) - min(head_x), right - left)  # about as far as a head rises over its eyes
     x, y = round(centre - width / 2), round(top - brow - JOINT_RADIUS * float(people.line_widths[i])) - height
     up, aside = height + PLATE_GAP, width + PLATE_GAP
     return [(x, y), *((x + dx, y - dy) for dy in (up, 2 * up) for dx in (0, -aside, aside)), (x, bottom)]
@@ -115,19 +118,9 @@ def _draw_plate(canvas: Image, plate: Plate) -> None:
     """Draw a rounded plate with its caption in black or white, whichever reads better."""
     (left, top, right, bottom), caption, size, colour = plate
     radius = 0.4 * size
-    corners = [
-        (x + radius * math.cos(angle), y + radius * math.sin(angle))
-        for quarter, (x, y) in enumerate(
-            (
-                (right - 1 - radius, bottom - 1 - radius),
-                (left + radius, bottom - 1 - radius),
-                (left + radius, top + radius),
-                (right - 1 - radius, top + radius),
-            )
-        )
-        for angle in np.linspace(quarter * math.pi / 2, (quarter + 1) * math.pi / 2, 5).tolist()
-    ]
-    polygon = np.rint(np.array(corners) * ONE).astype(np.int32)
+    low_x, low_y, high_x, high_y = left + radius, top + radius, right - 1 - radius, bottom - 1 - radius
+    centres = np.array([(high_x, high_y), (low_x, high_y), (low_x, low_y), (high_x, low_y)])
+    polygon = np.rint((centres[:, None] + radius * QUARTERS).reshape(-1, 2) * ONE).astype(np.int32)
     cv2.fillConvexPoly(canvas, polygon, colour, cv2.LINE_AA, SHIFT)
     region = canvas[top:bottom, left:right, :3]
     text = np.ascontiguousarray(region)  # without coverage: the plate is opaque, and so stays under its text

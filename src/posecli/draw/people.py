@@ -35,6 +35,8 @@ EDGES = np.array(DRAWN_EDGES)  # (12, 2)
 FACE = np.array([PART_INDEX[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")])
 LINE_WIDTH = 0.0048  # of the image's size, the square root of its area
 PERSON_LINE_WIDTH = 0.013  # of the person's diagonal: a small far person gets finer lines
+SOLIDITY = 0.25  # that a part is more opaque than its score
+FADING_SCORES = 0.25  # above the least score that is shown: where parts fade in and out, in a style that fades
 BOX_MARGIN = 1.8  # line widths between a box and the outermost parts
 JOINT_RADIUS = 1.1  # line widths
 
@@ -50,6 +52,7 @@ class People:
     xy: NDArray[np.float64]  # (P, 17, 2) px; finite where shown
     part_scores: NDArray[np.float32]  # (P, 17)
     shown: NDArray[np.bool_]  # (P, 17)
+    opacities: NDArray[np.float32]  # (P, 17) in [0, 1]; the doubtful are faint
     boxes: NDArray[np.int64]  # (P, 4) left, top, right, bottom in px around the shown joints, within the image
     line_widths: NDArray[np.float64]  # (P,) px
     colours: list[Colour]
@@ -62,9 +65,10 @@ def gather(poses: Poses, canvas: Image, style: DrawStyle) -> People:
     xy = poses.xy.astype(np.float64)  # doubles, as differences of large floats overflow
     low = xy.min(axis=1, where=shown[..., None], initial=np.inf)  # (N, 2)
     high = xy.max(axis=1, where=shown[..., None], initial=-np.inf)
-    limit = np.array(canvas.shape[1::-1]) - 1
+    height, width = canvas.shape[:2]
+    limit = np.array((width - 1, height - 1))
     seen = ((low <= limit) & (high >= 0)).all(axis=1)  # (N,)
-    order = np.argsort(np.nan_to_num(poses.scores), kind="stable")
+    order = np.argsort(np.where(np.isnan(poses.scores), 0, poses.scores), kind="stable")
     order = order[seen[order]]  # (P,)
     xy, low, high, shown = xy[order], low[order], high[order], shown[order]
     line_widths = _line_widths(high - low, canvas)
@@ -76,11 +80,20 @@ def gather(poses: Poses, canvas: Image, style: DrawStyle) -> People:
         xy=xy,
         part_scores=poses.part_scores[order],
         shown=shown,
-        boxes=np.rint(corners.clip(0, np.tile(limit, 2))).astype(np.int64),
+        opacities=_opacities(poses.part_scores[order], style),
+        boxes=np.rint(corners.clip(0, (*limit, *limit))).astype(np.int64),
         line_widths=line_widths,
         colours=[CYAN if style.name == "classic" else PALETTE[i] for i in (ids % len(PALETTE)).tolist()],
         captions=[_caption(poses, i, style) for i in order.tolist()],
     )
+
+
+def _opacities(part_scores: NDArray[np.float32], style: DrawStyle) -> NDArray[np.float32]:
+    """How opaque parts of these scores (P, 17) are: solid at 0.75 and more, faint below."""
+    opacities = (part_scores.clip(0, 1) + SOLIDITY).clip(0, 1)
+    if style.fades:
+        opacities *= ((part_scores - style.min_part_score) / FADING_SCORES).clip(0, 1)
+    return opacities
 
 
 def _line_widths(extents: NDArray[np.float64], canvas: Image) -> NDArray[np.float64]:
@@ -107,6 +120,8 @@ def cut(segments: NDArray[np.float64], canvas: Image) -> tuple[NDArray[np.bool_]
 
     Returns which of them are kept, (L,), and what is left of those, (K, 2, 2).
     """
+    if (np.abs(segments) < REACH).all():
+        return np.ones(len(segments), np.bool_), segments
     low = np.array((-REACH, -REACH), np.float64)
     high = np.array((canvas.shape[1] + REACH, canvas.shape[0] + REACH), np.float64)
     start, end = segments[:, 0], segments[:, 1]

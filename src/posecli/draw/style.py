@@ -17,6 +17,7 @@ class DrawStyle:
     labels: bool = False  # "person 1", or "id 7" where tracked
     scores: bool = False  # the pose's score
     min_part_score: float = 0.2  # in [0, 1]; parts below leave no trace
+    fades: bool = False  # parts near min_part_score are fainter still, so that over the frames of a clip none jumps
 
     def __post_init__(self) -> None:
         check_choice("style", self.name, StyleName)

@@ -19,7 +19,7 @@ from posecli.poses import Poses
 from posecli.sinks.base import Sink
 from posecli.sinks.coco import coco_results
 from posecli.sinks.numbers import check_finite
-from posecli.sources import Failure, Frame, Still
+from posecli.sources import Failure, Frame, Input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -122,7 +122,7 @@ class _Results(Sink):
     ) -> None:
         """Nothing is held open."""
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Nothing is written."""
 
     def write(self, frame: Frame, poses: Poses) -> None:

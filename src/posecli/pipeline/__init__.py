@@ -11,7 +11,7 @@ Stages overlap on threads, each frame going from one to the next:
 
 On a CPU, a network whose threads are as many as the cores does not go well with other work: they share each layer
 evenly, and whenever one of them has lost its core to that work, all wait for it. Two images at a time, each by half of
-the threads, leave no core idle: on two cores that is worth some 30 % with PyTorch.
+the threads, leave no core idle.
 
 A frame is taken from the source only while fewer than a fixed number, `Limits.in_flight`, are on their way: where a
 stage lags, those before it wait, and memory does not grow.

@@ -85,7 +85,7 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
         while not crew.is_dismissed:
             with gathering:  # whoever is free gathers what it will run
                 batch = next(batches, None)
-            if batch is None:
+            if batch is None or crew.is_dismissed:
                 return
             _infer(batch, stages, finish, BaseException)
             del batch
@@ -105,8 +105,8 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
                 del followed  # or it would outlive the frame until the next comes
             del place
 
-    try:
-        with _single_threaded_opencv(), _shared_torch(limits.engines) as threads:
+    with _single_threaded_opencv(), _shared_torch(limits.engines) as threads:
+        try:
             crew.start(feed)
             if stages.in_order:
                 crew.start(follow)
@@ -117,11 +117,11 @@ def overlapping(source: Source, stages: Stages, limits: Limits) -> Generator[Fin
                 yield crew.wait_for(place.finished)
                 del place
                 vacancies.release()
-    finally:
-        vacancies.release()  # whoever waits for one sees that the crew is dismissed
-        to_network.put(None)
-        to_follow.put(None)
-        crew.dismiss()
+        finally:
+            vacancies.release()  # whoever waits for one sees that the crew is dismissed
+            to_network.put(None)
+            to_follow.put(None)
+            crew.dismiss()
 
 
 def _readers(source: Source) -> Iterator[Reader]:
@@ -164,7 +164,7 @@ def _arrive(place: Place, gathering: Gathering) -> Iterable[Batch]:
         raise
     except BaseException as error:
         place.break_off(error)
-        return []
+        return gathering.rest()  # the run is over at that frame's turn: nothing is to wait for those behind it
     if isinstance(loaded, Failure):
         place.fail(loaded)
     return gathering.add(place, loaded)

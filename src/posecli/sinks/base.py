@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from posecli.poses import Poses
-    from posecli.sources import Failure, Frame, Still
+    from posecli.sources import Failure, Frame, Input
 
 
 class FrameOutputError(OutputError):
@@ -64,7 +64,7 @@ class Sink(Protocol):
         """Record that an input gave no frame. Formats that have no place for it pass over it."""
         return
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Check, before any work, what the whole run would write.
 
         Raises UsageError where two inputs would share one output, or where one of them, or one of the `protected` files

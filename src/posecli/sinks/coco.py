@@ -15,7 +15,7 @@ from posecli.poses import Poses
 from posecli.sinks.base import FrameOutputError, Sink
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
 from posecli.sinks.outputs import TextOutput, check_output
-from posecli.sources import Frame, Still
+from posecli.sources import Frame, Input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # A result's visibility is not used by COCO's evaluation; its format asks for 1 in that place.
 VISIBILITY = 1
 _MAX_ID_DIGITS = 18  # what fits into 64 bits
+FRAMES_PER_VIDEO = 10**9  # numbers that are set apart for the frames of each video
 
 
 def read_annotation_file(path: Path) -> dict[str, Any]:
@@ -47,7 +48,10 @@ def read_image_ids(annotations: Path) -> dict[str, int]:
 
 
 def coco_results(image_id: int, poses: Poses) -> list[dict[str, Any]]:
-    """One result per pose, rounded as the file has it."""
+    """One result per pose, rounded as the file has it; with its identity over frames where it is tracked.
+
+    COCO knows no such thing: `track_id` is PoseTrack's name for it, and COCO's own programs pass over it.
+    """
     return [
         {
             "image_id": image_id,
@@ -55,6 +59,7 @@ def coco_results(image_id: int, poses: Poses) -> list[dict[str, Any]]:
             # 51: x, y, v of 17 parts in COCO's order, which is ours
             "keypoints": [value for x, y in rounded(pose.xy[0], XY_DECIMALS) for value in (x, y, VISIBILITY)],
             "score": rounded(pose.scores[0], SCORE_DECIMALS),
+            **({} if pose.ids is None else {"track_id": int(pose.ids[0])}),
         }
         for pose in poses
     ]
@@ -65,7 +70,9 @@ class CocoSink(Sink):
 
     The image id comes from `image_ids` (by the frame's name, else by its last component alone), and a frame that is not
     among them is refused: a guessed id would be counted against another image. Without them it is the integer that the
-    file is called by (`000000000139.jpg` is 139), else the frame's index. Two images never share one.
+    file is called by (`000000000139.jpg` is 139), else the photo's index. A frame of a video has its number there, plus
+    FRAMES_PER_VIDEO times the index of the video among all inputs: of a single video, just its number. Two images never
+    share an id. With `image_ids` there are no videos: their frames have no file names.
     """
 
     def __init__(self, path: str, image_ids: Mapping[str, int] | None = None) -> None:
@@ -78,14 +85,20 @@ class CocoSink(Sink):
         self._output.__enter__()
         return self
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where the file is an input, or where two inputs would have one image id."""
         entries = [entry for entry in entries if entry.error is None]
         check_output(self._output.path, entries, protected)
-        taken: dict[int, Still] = {}
+        taken: dict[int, Input] = {}
+        videos = {entry.index: entry for entry in entries if entry.is_video}
         for entry in entries:
-            image_id = self._image_id(entry.name, entry.index)
-            if image_id is not None and (other := taken.setdefault(image_id, entry)) is not entry:
+            if entry.is_video and self._image_ids is not None:
+                raise UsageError(f"{entry.location}: --annotations knows no frames of videos; give pictures of them")
+            image_id = _first_id(entry.index) if entry.is_video else self._image_id(entry.name, entry.index)
+            if image_id is None:
+                continue
+            other = videos.get(image_id // FRAMES_PER_VIDEO) or taken.setdefault(image_id, entry)
+            if other is not entry:
                 raise UsageError(
                     f"{other.location} and {entry.location} would both be image {image_id}; "
                     "give --annotations that tell them apart, rename one, or run them apart"
@@ -95,6 +108,8 @@ class CocoSink(Sink):
         """Write a frame's results. Raises FrameOutputError for an image without an id."""
         check_finite(poses, frame.name)
         image_id = self._image_id(frame.name, frame.index)
+        if frame.clip is not None and self._image_ids is None:
+            image_id = _first_id(frame.clip.index) + frame.index
         if image_id is None:
             raise FrameOutputError(
                 f"{frame.name}: not among the images of --annotations; leave it out, or --annotations"
@@ -119,6 +134,11 @@ class CocoSink(Sink):
             return self._image_ids.get(name, self._by_last_component.get(path.name))
         is_number = path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= _MAX_ID_DIGITS
         return int(path.stem) if is_number else index
+
+
+def _first_id(index: int) -> int:
+    """The image id of the first frame of the video at this position among all inputs."""
+    return index * FRAMES_PER_VIDEO
 
 
 def _by_last_component(image_ids: Mapping[str, int]) -> dict[str, int]:

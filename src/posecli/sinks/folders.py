@@ -1,6 +1,7 @@
 """Folders with one file per frame, for tools that read OpenPose's output or train Ultralytics' pose models.
 
-The tree of files is that of the frames' names.
+The tree of files is that of the frames' names. The files of a video's frames end in their numbers, in enough digits
+to be sorted: `clip_000000000012_keypoints.json`, as OpenPose has it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Iterable
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from posecli.sinks.base import FrameOutputError, Sink
 from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
 from posecli.sinks.outputs import check_outputs, make_folder
 from posecli.skeleton import NUM_PARTS, PART_INDEX
-from posecli.sources import Frame, Still
+from posecli.sources import Frame, Input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +49,7 @@ class _Folder(Sink):
     """One text file per frame, each written in one step."""
 
     ending: str  # of the files' names, after that of the frame without its suffix
+    digits: int  # of the number of a frame in its video
 
     def __init__(self, folder: Path, min_part_score: float) -> None:
         self._folder = folder
@@ -61,23 +64,40 @@ class _Folder(Sink):
     ) -> None:
         """Every file is complete already."""
 
-    def path_for(self, name: str) -> Path:
-        """The file of the frame called `name`."""
+    def path_for(self, name: str, number: str = "") -> Path:
+        """The file of the photo called `name`, or of a frame of the video called so, whose number ends it."""
         path = self._folder / name
-        return path.with_name(f"{path.stem}{self.ending}")
+        return path.with_name(f"{path.stem}{number and f'_{number}'}{self.ending}")
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where two inputs would share a file, or one would be overwritten."""
-        check_outputs(entries, self.path_for, protected)
+        entries = list(entries)
+        videos = {entry.name.removesuffix(PurePosixPath(entry.name).suffix) for entry in entries if entry.is_video}
+        check_outputs(entries, partial(self._planned, videos), protected)
+
+    def _planned(self, videos: Collection[str], entry: Input) -> Path:
+        """The file of a photo; for all frames of a video, one that stands for theirs.
+
+        A photo that is called as a frame of one of the `videos` counts as a frame of it.
+        """
+        any_number = "#" * self.digits
+        if entry.is_video:
+            return self.path_for(entry.name, any_number)
+        stem, number = _numbered(entry.name)
+        is_frame = stem in videos and len(number) >= self.digits
+        return self.path_for(f"{stem}.jpg", any_number) if is_frame else self.path_for(entry.name)
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Write a frame's file. Raises FrameOutputError where it cannot be written."""
         check_finite(poses, frame.name)
         try:
             height, width = frame.image.shape[:2]
-            write_whole(self.path_for(frame.name), self._text(poses, width, height).encode())
+            write_whole(self.path_for(frame.name, self._number(frame)), self._text(poses, width, height).encode())
         except OutputError as error:
             raise FrameOutputError(str(error)) from error
+
+    def _number(self, frame: Frame) -> str:
+        return "" if frame.clip is None else f"{frame.index:0{self.digits}d}"
 
     @abstractmethod
     def _text(self, poses: Poses, width: int, height: int) -> str:
@@ -90,9 +110,11 @@ class OpenPoseSink(_Folder):
 
     Parts below `min_part_score`, and the feet, are 0, 0, 0: not found. Neck and mid-hip lie between the shoulders and
     the hips where both are found, and score as the lower of the two.
+    `person_id` is the identity over the frames of a video, -1 where nothing is tracked.
     """
 
     ending = "_keypoints.json"
+    digits = 12
 
     def _text(self, poses: Poses, width: int, height: int) -> str:  # noqa: ARG002  # OpenPose's points are in pixels
         people = [
@@ -124,9 +146,11 @@ class YoloPoseSink(_Folder):
 
     Visibility is 2, and 0 (with x and y 0, as in COCO) for parts below `min_part_score`. All within [0, 1], as
     Ultralytics demands: what lies outside the image moves to its edge. Nobody found is an empty file.
+    Identities are left out: Ultralytics refuses to train on lines with a number more.
     """
 
     ending = ".txt"
+    digits = 6
 
     def _text(self, poses: Poses, width: int, height: int) -> str:
         size = np.array([width, height], np.float32)
@@ -152,3 +176,9 @@ class YoloPoseSink(_Folder):
             for part in range(NUM_PARTS)
         ]
         return " ".join(("0", *box_fields, *part_fields)) + "\n"
+
+
+def _numbered(name: str) -> tuple[str, str]:
+    """The name of a photo such as clip_000012.jpg, taken apart: clip and 000012."""
+    stem, _, number = name.removesuffix(PurePosixPath(name).suffix).rpartition("_")
+    return (stem, number) if number.isascii() and number.isdecimal() else (name, "")

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecli.errors import OutputError, UsageError
-from posecli.files import exists, write_whole
+from posecli.files import write_whole
 from posecli.opencv import cv2
 from posecli.options import Exists
 from posecli.poses import Poses
-from posecli.sinks.base import FrameOutputError, Sink
-from posecli.sinks.outputs import check_originals, check_outputs, make_folder
-from posecli.sources import IMAGE_SUFFIXES, Frame, Still
+from posecli.sinks.base import FrameOutputError
+from posecli.sinks.rendered import Render, RenderedSink
+from posecli.sources import IMAGE_SUFFIXES, Frame
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-Render = Callable[[Frame, Poses], NDArray[np.uint8]]  # to (H, W, 3) RGB, or (H, W, 4) RGBA
+__all__ = ["ImageSink", "Render"]
 
 JPEG_QUALITY = 95  # of 100
 FALLBACK_SUFFIX = ".png"  # lossless, and every OpenCV writes it
@@ -32,7 +28,7 @@ _GREY_ONLY_SUFFIXES = frozenset({".pgm", ".pbm"})
 _ENCODERS = {".jfif": ".jpg"}  # suffixes that OpenCV knows by another name only
 
 
-class ImageSink(Sink):
+class ImageSink(RenderedSink):
     """Draws each frame and writes it below `out_dir` under the frame's own name.
 
     The format stays that of the input where OpenCV can write it, and becomes PNG where it cannot, or where transparency
@@ -48,15 +44,9 @@ class ImageSink(Sink):
         exists: Exists | None = None,
         needs_alpha: bool = False,
     ) -> None:
-        self._out_dir = out_dir
-        self._render = render
-        self._exists = exists
+        super().__init__(out_dir, render, exists)
         self._suffix = None if image_format is None else _checked_suffix(image_format, needs_alpha)
         self._needs_alpha = needs_alpha
-
-    def __enter__(self) -> Self:
-        make_folder(self._out_dir)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -67,26 +57,9 @@ class ImageSink(Sink):
         """Where the picture of the frame called `name` goes."""
         own = PurePosixPath(name).suffix
         if self._suffix is None and _can_write(own.lower(), self._needs_alpha):
-            return self._out_dir / name
+            return self._folder / name
         stem = name.removesuffix(own) if own.lower() in IMAGE_SUFFIXES else name
-        return self._out_dir / f"{stem}{self._suffix or FALLBACK_SUFFIX}"
-
-    def is_done(self, name: str) -> bool:
-        """Whether the picture of the frame called `name` is there already, such as from an interrupted run."""
-        return exists(self.path_for(name))
-
-    def refusal(self, name: str) -> FrameOutputError | None:
-        """Why the picture of the frame called `name` must not be written: it exists, and that was to be an error."""
-        if self._exists != "error" or not self.is_done(name):
-            return None
-        return FrameOutputError(f"{self.path_for(name)}: exists already; use --exists overwrite or skip, or another -o")
-
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
-        """Raise UsageError where two inputs would share a picture, or one, or maybe an original, be replaced."""
-        entries = list(entries)
-        check_outputs(entries, self.path_for, protected)
-        if self._exists is None:
-            check_originals(entries, self.path_for, self._out_dir)
+        return self._folder / f"{stem}{self._suffix or FALLBACK_SUFFIX}"
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Draw and write a frame. Raises FrameOutputError where it cannot be, or exists and must not be replaced."""
@@ -106,12 +79,6 @@ class ImageSink(Sink):
             write_whole(path, data)
         except OutputError as error:
             raise FrameOutputError(str(error)) from error
-
-    def _is_kept(self, name: str) -> bool:
-        """Whether a picture is there already and stays; raises FrameOutputError where that was to be an error."""
-        if refusal := self.refusal(name):
-            raise refusal
-        return self._exists == "skip" and self.is_done(name)
 
 
 def _checked_suffix(image_format: str, needs_alpha: bool) -> str:

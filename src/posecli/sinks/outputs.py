@@ -16,7 +16,7 @@ from posecli.files import cannot_write, exists, is_replaceable, temporary_beside
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from posecli.sources import Still
+    from posecli.sources import Input
 
 
 class TextOutput:
@@ -124,16 +124,18 @@ def make_folder(path: Path) -> None:
         raise cannot_write(path, error) from error
 
 
-def check_outputs(entries: Iterable[Still], path_for: Callable[[str], Path], protected: Collection[Path] = ()) -> None:
+def check_outputs(
+    entries: Iterable[Input], path_for: Callable[[Input], Path], protected: Collection[Path] = ()
+) -> None:
     """Raise UsageError where two entries would share one file, or one would overwrite an input or a `protected` file.
 
     Names that differ by case only are one file on many systems, and count as such everywhere.
     """
     entries = [entry for entry in entries if entry.error is None]
     is_precious = _precious(entries, protected)
-    taken: dict[str, Still] = {}
+    taken: dict[str, Input] = {}
     for entry in entries:
-        output = path_for(entry.name)
+        output = path_for(entry)
         if is_precious(output):
             raise UsageError(f"{output}: writing it would overwrite an input; choose another output folder with -o")
         other = taken.setdefault(os.path.realpath(output).casefold(), entry)
@@ -144,7 +146,7 @@ def check_outputs(entries: Iterable[Still], path_for: Callable[[str], Path], pro
             )
 
 
-def check_originals(entries: Iterable[Still], path_for: Callable[[str], Path], folder: Path) -> None:
+def check_originals(entries: Iterable[Input], path_for: Callable[[Input], Path], folder: Path) -> None:
     """Raise UsageError where an output would replace a file of a `folder` that holds inputs, and so maybe originals.
 
     Which of its files an earlier run wrote cannot be told.
@@ -158,7 +160,7 @@ def check_originals(entries: Iterable[Still], path_for: Callable[[str], Path], f
     if not any(place.is_relative_to(top) for place in places):
         return
     for entry in entries:
-        output = path_for(entry.name)
+        output = path_for(entry)
         if exists(output):
             raise UsageError(
                 f"{output} is there already and may be an original, as the output folder holds the input; "
@@ -166,13 +168,13 @@ def check_originals(entries: Iterable[Still], path_for: Callable[[str], Path], f
             )
 
 
-def check_output(path: str, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+def check_output(path: str, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
     """Raise UsageError where the one file `path` (`-` is stdout) is an input or a `protected` file."""
     if path != "-" and _precious(entries, protected)(Path(path)):
         raise UsageError(f"{path}: writing it would overwrite an input; choose another file for the poses")
 
 
-def _precious(entries: Iterable[Still], protected: Collection[Path]) -> Callable[[Path], bool]:
+def _precious(entries: Iterable[Input], protected: Collection[Path]) -> Callable[[Path], bool]:
     """Tells whether a path leads to one of the inputs or a `protected` file: by whatever name, through any link."""
     inputs = (entry.location for entry in entries if isinstance(entry.location, Path))
     places = {_place(path) for path in (*inputs, *protected)} - {None}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from posecli.poses import Poses
 from posecli.sinks.base import Header, Sink
-from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
+from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded, rounded_time
 from posecli.sinks.outputs import TextOutput, check_output
 from posecli.skeleton import PARTS
-from posecli.sources import Failure, Frame, Still
+from posecli.sources import Failure, Frame, Input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,7 +40,7 @@ class JsonSink(Sink):
         self._output.write(f'{{\n"schema": "{SCHEMA}",\n"model": {model},\n"options": {options},\n"frames": [')
         return self
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where the file is an input."""
         check_output(self._output.path, entries, protected)
 
@@ -77,7 +77,7 @@ class JsonLinesSink(Sink):
         self._output.__enter__()
         return self
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where the file is an input."""
         check_output(self._output.path, entries, protected)
 
@@ -108,7 +108,7 @@ def _frame_line(frame: Frame, poses: Poses, min_part_score: float) -> str:
         {
             "name": frame.name,
             "index": frame.index,
-            "time_s": frame.time_s,
+            "time_s": rounded_time(frame.time_s),
             "width": width,
             "height": height,
             "poses": [

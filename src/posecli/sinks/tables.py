@@ -2,6 +2,7 @@
 
 `csv` is tidy, one row per part: which frame (its index, name and time), which pose (its rank and identity), which part,
 what was measured of the part, and of the pose. `csv-wide` has one row per pose with three columns a part.
+The frames of a video share its name; their index is their number in it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from posecli.poses import Poses
 from posecli.sinks.base import Sink
-from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded
+from posecli.sinks.numbers import SCORE_DECIMALS, XY_DECIMALS, check_finite, rounded, rounded_time
 from posecli.sinks.outputs import TextOutput, check_output
 from posecli.skeleton import PARTS
-from posecli.sources import Frame, Still
+from posecli.sources import Frame, Input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,7 +45,7 @@ class _Table(Sink):
         self._writer.writerow(self.columns)
         return self
 
-    def plan(self, entries: Iterable[Still], protected: Collection[Path] = ()) -> None:
+    def plan(self, entries: Iterable[Input], protected: Collection[Path] = ()) -> None:
         """Raise UsageError where the file is an input."""
         check_output(self._output.path, entries, protected)
 
@@ -69,6 +70,7 @@ class CsvSink(_Table):
     columns = COLUMNS
 
     def _rows(self, frame: Frame, poses: Poses) -> Iterator[tuple[Any, ...]]:
+        time_s = rounded_time(frame.time_s)
         for rank, pose in enumerate(poses):
             identity = None if pose.ids is None else pose.ids[0]
             pose_score = rounded(pose.scores[0], SCORE_DECIMALS)
@@ -76,7 +78,7 @@ class CsvSink(_Table):
                 PARTS, rounded(pose.xy[0], XY_DECIMALS), rounded(pose.part_scores[0], SCORE_DECIMALS), strict=True
             )
             for part, (x, y), score in measured:
-                yield frame.index, frame.name, frame.time_s, rank, identity, part, x, y, score, pose_score
+                yield frame.index, frame.name, time_s, rank, identity, part, x, y, score, pose_score
 
 
 class CsvWideSink(_Table):
@@ -90,10 +92,11 @@ class CsvWideSink(_Table):
 
     def _rows(self, frame: Frame, poses: Poses) -> Iterator[tuple[Any, ...]]:
         height, width = frame.image.shape[:2]
+        time_s = rounded_time(frame.time_s)
         for rank, pose in enumerate(poses):
             identity = None if pose.ids is None else pose.ids[0]
             box = rounded(pose.boxes(width, height, self._min_part_score)[0], XY_DECIMALS)
             measured = zip(rounded(pose.xy[0], XY_DECIMALS), rounded(pose.part_scores[0], SCORE_DECIMALS), strict=True)
             parts = (value for (x, y), score in measured for value in (x, y, score))
             score = rounded(pose.scores[0], SCORE_DECIMALS)
-            yield frame.index, frame.name, frame.time_s, rank, identity, score, *box, *parts
+            yield frame.index, frame.name, time_s, rank, identity, score, *box, *parts

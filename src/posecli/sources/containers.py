@@ -15,6 +15,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import SEEK_END
+from typing import BinaryIO
 
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -34,6 +36,10 @@ _LEFT_TO_THE_DECODER = {
     "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
 }
+# Videos, for a hint: ISO media such as MP4 (after the images among them), Matroska and WebM, AVI, FLV, Ogg, MPEG, Y4M.
+_VIDEOS = re.compile(
+    rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|OggS|\0\0\x01[\xb3\xba]|YUV4MPEG2 |G.{187}G", re.DOTALL
+)
 # AVIF turns first (0 to 3 quarters anticlockwise), then mirrors (None, 0: top and bottom, 1: left and right change
 # places). Each such pair is one of EXIF's eight orientations.
 _AVIF_ORIENTATIONS = {
@@ -74,6 +80,28 @@ def media_brands(data: bytes) -> frozenset[bytes]:
         return frozenset()
     box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
     return frozenset(box[i : i + 4] for i in range(0, len(box), 4) if i != 4)  # 4: the version, not a brand
+
+
+def looks_like_video(data: bytes) -> bool:
+    """Whether what is no image begins as a video does."""
+    return _VIDEOS.match(data) is not None
+
+
+def has_whole_box(file: BinaryIO, wanted: bytes) -> bool:
+    """Whether an ISO media file has a box of this name at its top, with all of its bytes; only heads are read."""
+    at, length = 0, file.seek(0, SEEK_END)
+    while at + 8 <= length:
+        file.seek(at)
+        head = file.read(16)
+        size, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if size == 1:  # longer than 4 GiB
+            size = int.from_bytes(head[8:], "big")
+        if size == 0:
+            size = length - at
+        at += max(size, 8)
+        if name == wanted:
+            return at <= length
+    return False
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,14 +14,30 @@ from numpy.typing import NDArray
 from posecli.errors import PosecliError
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """What the frames of one video, stream or camera have in common. Equal only to itself: played again, it differs."""
+
+    name: str  # as the results call it, and each of its frames
+    index: int  # position in the whole list of inputs, from 0
+    location: Path | str | int  # a file, an address, or the index of a camera
+    time_base: Fraction  # s; times of frames are whole multiples of it, as far as floats go
+    fps: float | None  # frames a second on average, of those that are taken, where that is known
+    length: int | None  # how many frames will come, where that can be told; it may be wrong by some
+    start_s: float = 0.0  # time of the first frame that is taken
+    has_audio: bool = False
+    is_live: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture to find people in."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    index: int  # position in the whole list of inputs, from 0
-    time_s: float | None  # None for stills
+    index: int  # a photo's position in the whole list of inputs, a frame's number in its video; from 0
+    time_s: float | None  # from the start of the video; None for photos
     name: str  # posix path below the input argument, or the stream's name
+    clip: Clip | None = None  # None for photos
 
 
 @dataclass(frozen=True, slots=True)

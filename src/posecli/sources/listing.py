@@ -1,8 +1,8 @@
-"""Which images a command line names, and what each is called in the results. No pixel is read here.
+"""Which photos and videos a command line names, and what each is called in the results. No pixel is read here.
 
 In a folder, a name is the posix path below it; where several inputs are given, the folder's own last component comes
-before that, so that the images of `a` and `b` stay apart. A file or an address is called by its own last component
-alone: `a/1.jpg` and `b/1.jpg` given as two files share a name, which sinks with a file per image refuse. On the list on
+before that, so that the files of `a` and `b` stay apart. A file or an address is called by its own last component
+alone: `a/1.jpg` and `b/1.jpg` given as two files share a name, which sinks with a file for each refuse. On the list on
 standard input, a file is called by the whole path that is written there.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import has_magic, iglob
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
@@ -30,37 +30,52 @@ IMAGE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".hif"),
     }
 )
-_URL_NAME_FALLBACK = "image.jpg"
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"),
+        *(".flv", ".f4v", ".wmv", ".asf", ".ogv", ".vob", ".mxf", ".y4m"),
+    }
+)
+PLAYLIST_SUFFIXES = frozenset({".m3u8", ".mpd"})  # of a video in many files, which lie in the same folder: not searched
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "tcp")
+_IMAGE_NAME_FALLBACK, _STREAM_NAME_FALLBACK = "image.jpg", "stream"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # two letters or more: C:// is a drive
 _HINT_ENTRIES = 1000  # a whole home folder is not searched just to word an error
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
-    """One image to be read."""
+class Input:
+    """A photo or a video to be read."""
 
     name: str  # posix path, as the results call it
     index: int  # position in the whole list, from 0
     location: Path | str  # a file, or an address
     error: PosecliError | None = None  # why it is not to be read
 
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a video or a stream, as its name says, rather than a photo."""
+        if isinstance(self.location, Path):
+            return self.location.suffix.lower() in VIDEO_SUFFIXES | PLAYLIST_SUFFIXES
+        return _is_stream(self.location)
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A `Still` before it has its place in the list."""
+    """An `Input` before it has its place in the list."""
 
     name: str
     location: Path | str
     error: InputError | None = None
 
 
-def list_stills(
+def list_inputs(
     inputs: Sequence[str], *, recursive: bool, exclude: Path | None, stdin: TextIO | None
-) -> tuple[Still, ...]:
-    """Every image of every input: inputs in the order given, each one's images in the order of their names.
+) -> tuple[Input, ...]:
+    """Every photo and video of every input: inputs in the order given, what is in each in the order of names.
 
-    What comes twice, the same place by the same name, is taken once. An input that is missing or holds no image is
-    listed with its error. Raises UsageError where no image is left.
+    What comes twice, the same place by the same name, is taken once. An input that is missing or holds none of them is
+    listed with its error. Raises UsageError where nothing is left.
     """
     hidden = None if exclude is None else Path(os.path.realpath(exclude))
     several = len(inputs) > 1
@@ -77,7 +92,7 @@ def list_stills(
             found += _find(argument, _own_name(argument) if several else "", recursive, hidden)
     _check_something_to_do(inputs, found)
     once = {_identity(entry): entry for entry in found}.values()
-    return tuple(Still(entry.name, index, entry.location, entry.error) for index, entry in enumerate(once))
+    return tuple(Input(entry.name, index, entry.location, entry.error) for index, entry in enumerate(once))
 
 
 def _check_something_to_do(inputs: Sequence[str], found: Sequence[_Found]) -> None:
@@ -85,7 +100,7 @@ def _check_something_to_do(inputs: Sequence[str], found: Sequence[_Found]) -> No
         return
     if not found:
         raise UsageError("no paths on standard input" if inputs else "no input given")
-    more = f" (and {len(found) - 1} more inputs without an image)" if len(found) > 1 else ""
+    more = f" (and {len(found) - 1} more inputs without any)" if len(found) > 1 else ""
     raise UsageError(f"{found[0].error}{more}")
 
 
@@ -95,8 +110,8 @@ def _identity(entry: _Found) -> tuple[str, str]:
 
 
 def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> list[_Found]:
-    """The images of a file, folder or address; `prefix` is what their names start with, if not empty."""
-    if _is_url(argument):
+    """What is to be read of a file, folder or address; `prefix` is what their names start with, if not empty."""
+    if _is_address(argument):
         return [_find_url(argument)]
     path = Path(argument)
     name = prefix or _own_name(argument)
@@ -106,35 +121,36 @@ def _find(argument: str, prefix: str, recursive: bool, hidden: Path | None) -> l
         return [_Found(name, path)]
     if hidden is not None and Path(os.path.realpath(path)) == hidden:
         raise UsageError(f"{argument}: the output folder is the input folder; choose another one with -o")
-    images = list(_walk(path, recursive, hidden))
-    if not images:
-        return [_Found(name, path, _no_images(path, argument, recursive, hidden))]
-    return _named(images, prefix)
+    files = list(_walk(path, recursive, hidden))
+    if not files:
+        return [_Found(name, path, _nothing_in(path, argument, recursive, hidden))]
+    return _named(files, prefix)
 
 
 def _nothing_there(argument: str) -> InputError:
     if _SCHEME.match(argument):
-        return InputError(f"{argument}: only http and https addresses are supported; download it and give the file")
+        known = ", ".join(("http", "https", *STREAM_SCHEMES))
+        return InputError(f"{argument}: addresses begin with one of {known}; download it and give the file")
     return MissingPathError(f"{argument}: no such file or folder; check the path")
 
 
-def _named(images: Iterable[_Found], prefix: str) -> list[_Found]:
-    prefixed = (replace(image, name=f"{prefix}/{image.name}" if prefix else image.name) for image in images)
-    return sorted(prefixed, key=lambda image: image.name)
+def _named(files: Iterable[_Found], prefix: str) -> list[_Found]:
+    prefixed = (replace(file, name=f"{prefix}/{file.name}" if prefix else file.name) for file in files)
+    return sorted(prefixed, key=lambda file: file.name)
 
 
-def _no_images(path: Path, argument: str, recursive: bool, hidden: Path | None) -> InputError:
+def _nothing_in(path: Path, argument: str, recursive: bool, hidden: Path | None) -> InputError:
     nearest = islice(_entries(path, hidden), _HINT_ENTRIES)
     entries = [entry for entry in nearest if not entry[0].name.startswith(".")]
-    if not recursive and any(_is_image(entry) and not is_folder for entry, is_folder, _ in entries):
-        return InputError(f"no images in {argument} itself, but in folders below it; use --recursive")
+    if not recursive and any(_is_wanted(entry) and not is_folder for entry, is_folder, _ in entries):
+        return InputError(f"no images or videos in {argument} itself, but in folders below it; use --recursive")
     if any(is_folder and is_link for _, is_folder, is_link in entries):
-        return InputError(f"no images in {argument}; linked folders are not followed: give what they link to")
-    return InputError(f"no images in {argument}; give a folder that holds some, such as JPEG or PNG files")
+        return InputError(f"no images or videos in {argument}; linked folders are not followed: give what they link to")
+    return InputError(f"no images or videos in {argument}; give a folder that holds some, such as JPEG or MP4 files")
 
 
 def _walk(top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
-    """The image files below `top`, named from there; hidden entries and symbolic links to folders are passed over."""
+    """What is to be read below `top`, named from there; hidden entries and links to folders are passed over."""
     folders = [top]
     while folders:
         folder = folders.pop()
@@ -148,7 +164,7 @@ def _walk(top: Path, recursive: bool, hidden: Path | None) -> Iterator[_Found]:
         for entry in entries:
             path = Path(entry.path)
             if not _is_folder(entry):
-                if _is_image(path):
+                if _is_wanted(path):
                     yield _Found(path.relative_to(top).as_posix(), path)
             elif recursive and not entry.is_symlink() and Path(os.path.realpath(path)) != hidden:
                 folders.append(path)
@@ -178,13 +194,13 @@ def _find_glob(pattern: str, several: bool, recursive: bool, hidden: Path | None
     matches = {Path(match) for match in iglob(pattern, recursive=True)}  # noqa: PTH207
     matches = {path for path in matches if not _lies_in(path, hidden)}
     folders = [path for path in matches if _is_folder(path)]
-    found: dict[Path, InputError | None] = {path: None for path in matches.difference(folders) if _is_image(path)}
+    found: dict[Path, InputError | None] = {path: None for path in matches.difference(folders) if _is_wanted(path)}
     if not found:
-        found = {Path(image.location): image.error for folder in folders for image in _walk(folder, recursive, hidden)}
+        found = {Path(file.location): file.error for folder in folders for file in _walk(folder, recursive, hidden)}
     if not found:
         return [_Found(parts[-1], Path(pattern), _no_match(pattern, bool(folders), recursive))]
-    images = [_Found(path.relative_to(parent).as_posix(), path, found[path]) for path in _once_per_place(found)]
-    return _named(images, _own_name(str(parent)) if several else "")
+    files = [_Found(path.relative_to(parent).as_posix(), path, found[path]) for path in _once_per_place(found)]
+    return _named(files, _own_name(str(parent)) if several else "")
 
 
 def _once_per_place(paths: Iterable[Path]) -> list[Path]:
@@ -197,9 +213,9 @@ def _once_per_place(paths: Iterable[Path]) -> list[Path]:
 
 def _no_match(pattern: str, has_folders: bool, recursive: bool) -> InputError:
     if not has_folders:
-        return MissingPathError(f"{pattern}: no image matches; check the pattern")
+        return MissingPathError(f"{pattern}: no image or video matches; check the pattern")
     remedy = "check the pattern" if recursive else "check the pattern, or use --recursive"
-    return InputError(f"{pattern}: only folders match, without images in them; {remedy}")
+    return InputError(f"{pattern}: only folders match, without images or videos in them; {remedy}")
 
 
 def _is_folder(entry: Path | os.DirEntry[str]) -> bool:
@@ -209,12 +225,38 @@ def _is_folder(entry: Path | os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_url(argument: str) -> bool:
-    return argument.lower().startswith(("http://", "https://"))
+def _is_address(argument: str) -> bool:
+    return argument.lower().startswith(tuple(f"{scheme}://" for scheme in ("http", "https", *STREAM_SCHEMES)))
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+def _is_stream(address: str) -> bool:
+    """Whether an address is one of a video: by its scheme, the suffix of its path, or one added as in page#.mp4."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    suffixes = {PurePosixPath(parts.path).suffix.lower(), parts.fragment.lower()}
+    return parts.scheme in STREAM_SCHEMES or not suffixes.isdisjoint(VIDEO_SUFFIXES | PLAYLIST_SUFFIXES)
+
+
+def _is_wanted(path: Path) -> bool:
+    """Whether a search takes a file."""
+    suffix = path.suffix.lower()
+    if suffix == ".ts":
+        return _is_transport_stream(path)
+    return suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES
+
+
+def _is_transport_stream(path: Path) -> bool:
+    """Whether a .ts file is a video: its packets, of 188 bytes, begin with a G. TypeScript has the same suffix."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            start = file.read(189)
+    except OSError:  # reading it says why
+        return True
+    return start[:1] == start[188:] == b"G"
 
 
 def _lies_in(path: Path, folder: Path | None) -> bool:
@@ -247,10 +289,10 @@ def _find_url(url: str) -> _Found:
         path = urlsplit(url).path
     except ValueError as error:
         return _Found(url, url, InputError(f"{url}: not an address ({error}); check it"))
-    return _Found(_url_name(path), url)
+    return _Found(_url_name(path) or (_STREAM_NAME_FALLBACK if _is_stream(url) else _IMAGE_NAME_FALLBACK), url)
 
 
 def _url_name(path: str) -> str:
-    """The last component of an address's path, in characters that every file system takes."""
+    """The last component of an address's path, in characters that every file system takes; empty where it has none."""
     name = unquote(path).rpartition("/")[2]
-    return re.sub(r"[^\w.() -]", "_", name).strip(". ") or _URL_NAME_FALLBACK
+    return re.sub(r"[^\w.() -]", "_", name).strip(". ")

@@ -15,13 +15,15 @@ from posecli.download.opening import open_address, open_session
 from posecli.download.wording import answer, reason
 from posecli.errors import InputError
 from posecli.opencv import MAX_PIXELS_VARIABLE, cv2
-from posecli.sources.containers import Container, inspect
+from posecli.sources.containers import Container, inspect, looks_like_video
 
 MAX_FILE_BYTES = 1_000_000_000
 TIMEOUT_S = 30.0  # without a sign of life
 DEADLINE_S = 60.0  # for a whole download
 MAX_DOWNLOAD_BYTES = 100_000_000
 _DOWNLOAD_STEP_BYTES = 1 << 16
+# What a server says of a video, or of a camera that sends one picture after another.
+_VIDEO_KINDS = ("video/", "multipart/x-mixed-replace", "application/vnd.apple.mpegurl", "application/dash+xml")
 _BLANK = b"\xef\xbb\xbf \t\r\n"  # what may come before the first tag of a page: a byte order mark, white space
 
 
@@ -34,6 +36,8 @@ def read_image(source: Path | bytes, name: str) -> NDArray[np.uint8]:
     if not data:
         raise InputError(f"{name}: the file is empty (0 bytes); get a fresh copy of it")
     container = inspect(data)
+    if container is None and looks_like_video(data):
+        raise InputError(f"{name}: a video whose name does not say so; give it one that does, such as one in .mp4")
     if container is None:
         raise InputError(f"{name}: not an image that OpenCV can read; give a JPEG or PNG file, or convert it to one")
     if container.format == "HEIC":
@@ -56,7 +60,10 @@ def fetch(url: str) -> bytes:
         with open_session() as session, open_address(session, url, (TIMEOUT_S, TIMEOUT_S)) as response:
             if not response.ok:
                 raise InputError(f"{url}: {answer(response.status_code)}; {_remedy(response.status_code)}")
-            is_text = response.headers.get("Content-Type", "").startswith("text/")
+            kind = response.headers.get("Content-Type", "").lower()
+            if kind.startswith(_VIDEO_KINDS):
+                raise InputError(f"{url}: a video, not an image; to have it read as one, give {url}#.mp4")
+            is_text = kind.startswith("text/")
             data = bytearray()
             # Unlike iter_content, read1 returns with what there is, so that a trickle cannot outlast the deadline.
             while part := response.raw.read1(_DOWNLOAD_STEP_BYTES, decode_content=True):
@@ -85,18 +92,34 @@ def _remedy(status: int) -> str:
     return "check the address"
 
 
-def _read_bytes(path: Path, name: str) -> bytes:
+def check_file(path: Path, name: str) -> int:
+    """The size in bytes of a file that can be read and is not empty; raises InputError for anything else."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-            raise InputError(f"{name}: not a file, but a folder, a pipe or a device; save the image as a file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise InputError(f"{name}: larger than {MAX_FILE_BYTES // 1_000_000} MB; make the picture smaller")
+            raise InputError(f"{name}: not a file, but a folder, a pipe or a device; save it as a file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise _unreadable(path, name, error) from error
+    if not status.st_size:
+        raise InputError(f"{name}: the file is empty (0 bytes); get a fresh copy of it")
+    return status.st_size
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    if check_file(path, name) > MAX_FILE_BYTES:
+        raise InputError(f"{name}: larger than {MAX_FILE_BYTES // 1_000_000} MB; make the picture smaller")
+    try:
         return path.read_bytes()
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and path.is_symlink():
-            raise InputError(f"{name}: a link to a file that is missing; mend or remove the link") from error
-        raise InputError(f"{name}: cannot be read ({error.strerror or error}); check its permissions") from error
+        raise _unreadable(path, name, error) from error
+
+
+def _unreadable(path: Path, name: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return InputError(f"{name}: a link to a file that is missing; mend or remove the link")
+    return InputError(f"{name}: cannot be read ({error.strerror or error}); check its permissions")
 
 
 def _decode(data: bytes, container: Container, name: str) -> NDArray[np.uint8]:

@@ -1,0 +1,92 @@
+"""What is written plays where people will play it: a real browser loads it."""
+
+import os
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from browser import find_chromium, play
+from posecli.options import VideoOptions
+from posecli.poses import Poses
+from posecli.sinks.encoding import VideoWriter
+from posecli.sinks.video import VideoSink
+from posecli.sources import Frame, Inputs
+from written_videos import beeps, flat, look, make_source
+
+COLOURS = [
+    (200, 40, 30),
+    (30, 180, 60),
+    (40, 60, 140),
+]  # Chromium without a graphics card shows strong blue a little dark
+VIDEOS = ["humans_mot.mp4", "one-by-one-person-detection.mp4", "pose_squats.mp4", "wave.mp4"]
+SHOWN = 12  # frames of each
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is required in CI; on Debian: apt-get install chromium")
+        pytest.skip("needs Chromium")
+    return path
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9", "av1"])
+def test_a_browser_plays_it_in_true_colours(tmp_path: Path, chromium: str, codec: str) -> None:
+    """Odd sides, frames that come unevenly, and the sound of a source go along."""
+    source = make_source(tmp_path / "source.mp4", [flat(1)] * 50, sound=beeps(2, [0.5]))
+    path, times_s = tmp_path / "a.mp4", [0.0, 0.5, 1.2]
+    with VideoWriter(path, (121, 161), time_base=Fraction(1, 1000), codec=codec, audio=source) as writer:  # type: ignore[arg-type]
+        for time_s, colour in zip(times_s, COLOURS, strict=True):
+            writer.write(writer.prepare(flat(colour, (121, 161))), time_s)
+    played = play(chromium, path, [0.1, 0.7, 1.5, 0.49, 0.51])
+    assert played.error is None
+    assert (played.width, played.height) == (162, 122)
+    assert played.duration == pytest.approx(1.7, abs=0.05)
+    assert played.played > 0
+    assert played.sound
+    for seen, expected in zip(played.colours, (*COLOURS, COLOURS[0], COLOURS[1]), strict=True):
+        assert seen == pytest.approx(expected, abs=6)
+
+
+def test_a_browser_plays_a_recording(tmp_path: Path, chromium: str) -> None:
+    path = tmp_path / "a.mp4"
+    with VideoWriter(path, (120, 160), time_base=Fraction(1, 90000), fps=30, fragmented=True) as writer:
+        for number in range(75):
+            writer.write(writer.prepare(flat(COLOURS[number // 30], (120, 160))), number / 30)
+    path.write_bytes(path.read_bytes()[:-200])  # as if it had been cut off
+    played = play(chromium, path, [0.5, 1.5])
+    assert played.error is None
+    assert (played.width, played.height) == (160, 120)
+    for seen, expected in zip(played.colours, COLOURS[:2], strict=True):
+        assert seen == pytest.approx(expected, abs=6)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", VIDEOS)
+def test_a_browser_plays_what_becomes_of_each_shared_video(
+    tmp_path: Path, chromium: str, shared: Path, name: str
+) -> None:
+    frames = list(islice(Inputs.from_inputs([str(shared / "videos" / name)]), SHOWN))
+    with VideoSink(tmp_path, lambda frame, poses: frame.image, VideoOptions()) as sink:
+        for frame in frames:
+            assert isinstance(frame, Frame)
+            sink.write(frame, Poses.empty())
+    path = sink.path_for(name)
+    written = look(path)
+    first, last = frames[0], frames[-1]
+    assert isinstance(first, Frame)
+    assert isinstance(last, Frame)
+    played = play(chromium, path, [0.0, written.times[-1]])
+    assert played.error is None
+    height, width = first.image.shape[:2]
+    assert (played.width, played.height) == (width + width % 2, height + height % 2)
+    assert first.clip is not None
+    assert first.clip.fps is not None
+    assert abs(played.duration - SHOWN / first.clip.fps) < 1 / first.clip.fps
+    assert played.played > 0
+    for seen, frame in zip(played.colours, (first, last), strict=True):
+        assert seen == pytest.approx(frame.image.mean(axis=(0, 1)), abs=4)
