@@ -276,7 +276,7 @@ def test_exists(run: Run, photos: Path) -> None:
     assert "posecli-out/a.png: exists already" in refused.stderr
     assert picture.read_bytes() == b"kept"
     again = run("annotate", photos, "--exists", "skip", "--poses", "p.json", *SMALL)
-    assert "2 of 2 done already, kept; their photos are read again for --poses" in again.stderr
+    assert "2 of 2 done already, kept, and read again for --poses" in again.stderr
     assert names(json.loads(Path("p.json").read_text())) == ["a.png", "b.jpg"]
     assert picture.read_bytes() == b"kept"
     run("annotate", photos, *SMALL)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from posecli.cli import app
+from posecli.errors import PosecliWarning
 from posecli.pyav import av
+from posecli.sinks import video
+from posecli.sinks.video import VideoSink
 from video_files import every_40_ms, write_video
 
 SMALL = ("--size", "193", "--threads", "1", "--backend", "torch")
@@ -132,3 +136,16 @@ def test_wrong_options_are_one_line(folder: Path, words: tuple[str, ...], messag
     talk = run("annotate", folder, *words, exit_code=2)
     assert message in talk
     assert len(talk.splitlines()) == 1
+
+
+def test_what_a_sink_warns_of_is_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Complaining(VideoSink):
+        def finish(self) -> None:
+            warnings.warn("the sound is damaged", PosecliWarning, stacklevel=1)
+            super().finish()
+
+    monkeypatch.setattr(video, "VideoSink", Complaining)
+    talk = run("annotate", folder / "clip.mp4", "-o", tmp_path / "out", *SMALL)
+    assert "warning: the sound is damaged" in talk.splitlines()
+    assert "test_videos.py" not in talk
+    assert "damaged" not in run("annotate", folder / "clip.mp4", "-o", tmp_path / "out", "--quiet", *SMALL)

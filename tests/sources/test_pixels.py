@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from posecli.pyav import av
-from posecli.sources.pixels import display_matrix, to_rgb, turned, turned_hw
-from video_files import QUARTERS, write_video
+from posecli.sources.pixels import quarters, to_rgb, upright_hw
+from video_files import write_video
 
 # What each standard says: weights of red and blue in luma.
 BT601, BT709, FCC, SMPTE240M, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.30, 0.11), (0.212, 0.087), (0.2627, 0.0593)
@@ -71,45 +71,21 @@ def test_what_is_no_yuv_is_taken_as_it_is(pixels: str) -> None:
     np.testing.assert_array_equal(to_rgb(frame), np.full((16, 32, 3), 77))
 
 
-@pytest.mark.parametrize("quarters", range(4))
-def test_a_video_is_turned_as_it_says(tmp_path: Path, quarters: int) -> None:
+@pytest.mark.parametrize("turns", range(4))
+def test_a_video_is_turned_as_it_says(tmp_path: Path, turns: int) -> None:
     stored = np.zeros((48, 64, 3), np.uint8)
     stored[:24, :32] = 200  # the upper left quarter
-    path = write_video(tmp_path / "a.mp4", [0, 40], turned=quarters, pictures=[stored] * 2)
+    path = write_video(tmp_path / "a.mp4", [0, 40], turned=turns, pictures=[stored] * 2)
     with av.open(str(path)) as file:
         frame = next(file.decode(video=0))
-    expected = np.rot90(stored, quarters)
+    expected = np.rot90(stored, turns)
     image = to_rgb(frame)
     assert image.shape == expected.shape
-    assert turned_hw((48, 64), display_matrix(frame)) == expected.shape[:2]
+    assert upright_hw(frame) == expected.shape[:2]
     assert np.abs(image.astype(int) - expected).mean() < 5
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("quarters", range(4))
-def test_pixels_go_where_the_matrix_sends_them(quarters: int, mirrored: bool) -> None:
-    """The matrix as FFmpeg defines it, pixel by pixel."""
-    a, b, c, d = QUARTERS[quarters]
-    if mirrored:
-        a, c = -a, -c
-    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    shown = turned(image, (a, b, c, d))
-    assert shown.shape[:2] == turned_hw((2, 3), (a, b, c, d))
-    places = {(x, y): (a * x + c * y, b * x + d * y) for y in range(2) for x in range(3)}
-    left, top = (min(place[axis] for place in places.values()) for axis in (0, 1))
-    for (x, y), (to_x, to_y) in places.items():
-        np.testing.assert_array_equal(shown[to_y - top, to_x - left], image[y, x])
-
-
-@pytest.mark.parametrize(("numbers", "matrix"), [((1, 0, 0, 1), (1, 0, 0, 1)), ((0, -1, 1, 0), (0, -1, 1, 0))])
-def test_a_matrix_is_in_fixed_point(numbers: tuple[int, ...], matrix: tuple[int, ...]) -> None:
-    assert display_matrix(with_matrix(*(value << 16 for value in numbers))) == matrix
-
-
-@pytest.mark.parametrize("numbers", [(46341, 46341, -46341, 46341), (0, 0, 0, 0), (1 << 16, 0, 1 << 16, 1 << 16)])
-def test_what_is_no_quarter_turn_is_left_alone(numbers: tuple[int, int, int, int]) -> None:
-    assert display_matrix(with_matrix(*numbers)) == (1, 0, 0, 1)
-
-
-def with_matrix(a: int, b: int, c: int, d: int) -> Any:
-    return SimpleNamespace(side_data={"DISPLAYMATRIX": np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], np.int32).tobytes()})
+@pytest.mark.parametrize(("degrees", "turns"), [(89, 1), (-89, 3), (-180, 2), (179, 2), (45, 0), (60, 0), (0, 0)])
+def test_only_quarters_are_turned(degrees: int, turns: int) -> None:
+    frame: Any = SimpleNamespace(rotation=degrees)
+    assert quarters(frame) == turns

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
@@ -195,7 +196,7 @@ def work(
 
         follow = Follower(following, estimator.options.min_part_score)
     try:
-        with source, progress.bar:
+        with source, progress.bar, progress.telling_warnings():
             run(
                 source,
                 estimator,
@@ -224,6 +225,7 @@ class Progress:
     def __init__(self, inputs: int, unit: str, *, quiet: bool) -> None:
         self.bar = tqdm(total=inputs, unit=unit, disable=True if quiet else None, delay=1, leave=False)
         self._clip: Clip | None = None
+        self._quiet = quiet
 
     def update(self, item: Frame | Failure) -> None:
         """Count a frame, or name a failure above the bar."""
@@ -234,6 +236,23 @@ class Progress:
             self._clip = item.clip
             self._expect(item.clip.length)
         self.bar.update()
+
+    @contextmanager
+    def telling_warnings(self) -> Iterator[None]:
+        """Print each PosecliWarning above the bar; with --quiet, none."""
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *further: Any, **named: Any) -> None:
+            if not issubclass(category, PosecliWarning):
+                usual(message, category, *further, **named)
+            elif not self._quiet:
+                with above(self.bar):
+                    console().print(f"[yellow]warning:[/] {escape(str(message))}", soft_wrap=True)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PosecliWarning)
+            warnings.showwarning = show
+            yield
 
     def _expect(self, frames: int | None) -> None:
         """Make room for the frames of a video, which counted as one until now."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from struct import unpack_from
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,8 @@ from numpy.typing import NDArray
 from posecli.pyav import av
 
 if TYPE_CHECKING:
-    from av.buffer import Buffer
     from av.video.frame import VideoFrame
 
-Matrix = tuple[int, int, int, int]  # a, b, c, d in -1, 0, 1: pixel (x, y) is shown at (a x + c y, b x + d y), shifted
-
-_UPRIGHT = (1, 0, 0, 1)
-_FIXED_POINT = 1 << 16  # one, in the numbers of a display matrix
 # FFmpeg's number of a frame's colour space, and that of the matrix which it takes for it; for all others it takes
 # BT.601, even where the frame says nothing and a player would guess BT.709 from its size.
 _MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # BT.709, FCC, SMPTE 240M, BT.2020 in both its forms
@@ -42,7 +35,7 @@ def to_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     if converter is None:  # FFmpeg keeps what it has worked out for one kind of frame
         converter = _of_this_thread.converter = av.video.reformatter.VideoReformatter()
     rgb = converter.reformat(frame, format="rgb24", **_colours(frame), **_ONE_THREAD)
-    return turned(np.asarray(rgb.to_ndarray(), np.uint8), display_matrix(frame))
+    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarters(frame)), np.uint8)
 
 
 def _colours(frame: VideoFrame) -> dict[str, int]:
@@ -59,24 +52,16 @@ def _colours(frame: VideoFrame) -> dict[str, int]:
     }
 
 
-def display_matrix(frame: VideoFrame) -> Matrix:
-    """How a frame is turned and mirrored to be upright; what is not by whole quarters is left as it is."""
-    try:
-        data = cast("Mapping[str, Buffer]", frame.side_data)["DISPLAYMATRIX"]  # PyAV types other keys only
-    except KeyError:
-        return _UPRIGHT
-    a, b, _, c, d = (round(value / _FIXED_POINT) for value in unpack_from("=5i", bytes(data)))
-    return (a, b, c, d) if abs(a * d - b * c) == 1 and a * b == c * d == 0 else _UPRIGHT
+def quarters(frame: VideoFrame) -> int:
+    """By how many quarters anticlockwise a frame is turned to be upright, 0 to 3; what lies between them is upright.
+
+    The matrix with which a video says so may mirror it too. PyAV loses memory with each frame whose matrix is asked
+    for, so that only the angle is.
+    """
+    turns = round(frame.rotation / 90)
+    return turns % 4 if abs(frame.rotation - 90 * turns) <= 1 else 0  # whole degrees, rounded down
 
 
-def turned_hw(hw: tuple[int, int], matrix: Matrix) -> tuple[int, int]:
-    """The sides of what a display matrix makes of a picture."""
-    return hw if matrix[0] else hw[::-1]
-
-
-def turned(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
-    """What a display matrix makes of an image (H, W, 3)."""
-    a, b, c, d = matrix
-    if not a:  # rows and columns change places
-        image, a, d = image.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(image[:: d or 1, :: a or 1])
+def upright_hw(frame: VideoFrame) -> tuple[int, int]:
+    """The height and width of a frame's picture."""
+    return (frame.width, frame.height) if quarters(frame) % 2 else (frame.height, frame.width)

@@ -19,7 +19,7 @@ from posecli.sources.cropping import Crop, check_crop, cropped
 from posecli.sources.frames import Clip, Failure, Frame, Reader
 from posecli.sources.listing import Input
 from posecli.sources.opening import OpenVideo, open_video
-from posecli.sources.pixels import display_matrix, to_rgb, turned_hw
+from posecli.sources.pixels import to_rgb, upright_hw
 from posecli.sources.playback import Playback, time_base
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def _readers(video: OpenVideo, entry: Input, taking: InputOptions) -> Iterator[R
         if clip is None:
             first, clip = shown.number, _clip(video, entry, taking, float(shown.time))
         if (shown.number - first) % taking.every == 0:
-            hw = turned_hw((shown.frame.height, shown.frame.width), display_matrix(shown.frame))
-            check_crop(taking.crop, hw, video.shown)
+            check_crop(taking.crop, upright_hw(shown.frame), video.shown)
             yield partial(_read, shown.frame, shown.number, float(shown.time), clip, taking.crop)
         del shown  # or its frame would outlive its use until the next is decoded
     else:
