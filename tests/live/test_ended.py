@@ -66,7 +66,10 @@ def test_told_to_end(how: signal.Signals, code: int, tmp_path: Path) -> None:
         process.send_signal(how)
         assert process.wait(WAIT_S) == code
     times = [json.loads(line)["time_s"] for line in lines_of(tmp_path)]
-    assert frames_of(tmp_path) == pytest.approx(times, abs=0.002)
+    frames = frames_of(tmp_path)
+    both = min(len(frames), len(times))
+    assert frames[:both] == pytest.approx(times[:both], abs=0.002)
+    assert max(len(frames), len(times)) <= both + 1  # it may have come between the two files
 
 
 def test_killed(tmp_path: Path) -> None:
