@@ -26,7 +26,7 @@ from posecli.backends.opening import choose
 from posecli.bench.machine import library_versions, peak_memory_bytes
 from posecli.cli import runs
 from posecli.draw import DrawStyle
-from posecli.options import EstimatorOptions, resolve_options
+from posecli.options import EstimatorOptions, FollowOptions, InputOptions, VideoOptions, resolve_options
 from posecli.sources import IMAGE_SUFFIXES
 from sections import write_section
 
@@ -133,6 +133,9 @@ def annotate(folder: Path, options: EstimatorOptions, workers: int | None) -> No
         folder / "out",
         DrawStyle(),
         options,
+        InputOptions(),
+        FollowOptions(),
+        VideoOptions(),
         recursive=False,
         poses=str(folder / "poses.json"),
         poses_format=None,

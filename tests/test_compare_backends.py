@@ -81,6 +81,7 @@ def test_every_target_is_judged_or_said_to_be_unmeasured(report: Report) -> None
         "torch bfloat16: loss of AP at 513": None,
         "openvino bfloat16: loss of AP at 513": None,
         "openvino int8: loss of AP at 513": True,
+        "openvino int8: loss of AP at 433": None,  # not among the measured ones above
         "openvino int8: loss of AP at 385": True,
     }
 
@@ -103,9 +104,9 @@ def test_float32_has_to_find_just_the_same_people(report: Report) -> None:
 
 def test_float32_is_run_on_torch_alone_and_first() -> None:
     assert trials([REFERENCE, OPENVINO]) == [(REFERENCE, 513)]
-    assert trials(KINDS)[:2] == [(REFERENCE, 513), (REFERENCE, 385)]
-    assert trials([REFERENCE, BFLOAT16, INT8])[2:] == [(BFLOAT16, 513), (INT8, 513), (INT8, 385)]
-    lower = {kind for kind, _ in trials(KINDS)[2:]}
+    assert trials(KINDS)[:3] == [(REFERENCE, 513), (REFERENCE, 433), (REFERENCE, 385)]
+    assert trials([REFERENCE, BFLOAT16, INT8])[3:] == [(BFLOAT16, 513), (INT8, 513), (INT8, 433), (INT8, 385)]
+    lower = {kind for kind, _ in trials(KINDS)[3:]}
     assert lower == {kind for kind in KINDS if kind.precision != "float32"}
 
 
