@@ -125,6 +125,16 @@ def shows_people(image: NDArray[np.uint8]) -> bool:
 
 
 def test_a_window_its_keys_and_its_files(display: str, video: Path, tmp_path: Path) -> None:
+    """Twice where need be: on a machine that is busy, Xvfb now and then shows nothing of a window in time."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    try:
+        try_window(display, video, tmp_path / "first")
+    except pytest.fail.Exception:
+        try_window(display, video, tmp_path / "second")
+
+
+def try_window(display: str, video: Path, tmp_path: Path) -> None:
     desk = Desk(display, tmp_path)
     process = desk.start("--source", str(video), "--poses", "poses.jsonl")
     try:
