@@ -42,14 +42,17 @@ def test_a_browser_plays_it_in_true_colours(tmp_path: Path, chromium: str, codec
     with VideoWriter(path, (121, 161), time_base=Fraction(1, 1000), codec=codec, audio=source) as writer:  # type: ignore[arg-type]
         for time_s, colour in zip(times_s, COLOURS, strict=True):
             writer.write(writer.prepare(flat(colour, (121, 161))), time_s)
-    played = play(chromium, path, [0.1, 0.7, 1.5, 0.49, 0.51])
+    at_s, expected = [0.1, 0.7, 1.5, 0.49, 0.51], [*COLOURS, COLOURS[0], COLOURS[1]]
+    played = play(chromium, path, at_s)
+    if played.colours != [pytest.approx(each, abs=6) for each in expected]:
+        played = play(chromium, path, at_s)  # a busy machine: what was seen may be the frame before the one sought
     assert played.error is None
     assert (played.width, played.height) == (162, 122)
     assert played.duration == pytest.approx(1.7, abs=0.05)
     assert played.played > 0
     assert played.sound
-    for seen, expected in zip(played.colours, (*COLOURS, COLOURS[0], COLOURS[1]), strict=True):
-        assert seen == pytest.approx(expected, abs=6)
+    for seen, colour in zip(played.colours, expected, strict=True):
+        assert seen == pytest.approx(colour, abs=6)
 
 
 def test_a_browser_plays_a_recording(tmp_path: Path, chromium: str) -> None:
