@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from posecli.cli.common import say_error
+from posecli.cli.console import say_error
 from posecli.download import RemoteFile, check_bases, download
 from posecli.errors import DownloadError, PosecliError
 from posecli.files import cannot_write

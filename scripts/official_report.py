@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import posecli
-from posecli.cli.common import say_error
+from posecli.cli.console import say_error
 from posecli.download import RemoteFile
 from posecli.errors import DownloadError, PosecliError, UsageError
 from posecli.sources import read_image

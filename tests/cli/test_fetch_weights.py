@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from misbehaving_server import Answer, MisbehavingServer
 from official_models import stand_in
 from posecli.cli import app
-from posecli.cli.common import above
+from posecli.cli.console import above
 from posecli.networks.spec import ModelSpec
 from posecli.weights import catalog, store
 from posecli.weights.checkpoint import load

@@ -18,7 +18,13 @@ from posecli.cli.exits import EXIT_CODES
 DRAWING = re.compile(r"[│╭╮╰╯─]")
 HEAVY = ("torch", "cv2", "numpy", "numba", "requests", "urllib3", "safetensors", "tqdm", "filelock", "openvino")
 DRAWN_BY_TYPER = ("rich.markdown", "rich.traceback", "rich.table", "pygments", "markdown_it")
-OF_COMMANDS = ("posecli.options", "posecli.cli.common", *(f"posecli.cli.{e.target.split(':')[0]}" for e in ENTRIES))
+OF_COMMANDS = (
+    "posecli.options",
+    "posecli.cli.console",
+    "posecli.cli.declarations",
+    "posecli.cli.estimator_options",
+    *(f"posecli.cli.{e.target.split(':')[0]}" for e in ENTRIES),
+)
 
 
 def words(page: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from posecli.cli.common import OUTPUT_PANEL, VIDEO_PANEL, Inputs, Recursive, flag, option, with_estimator_options
+from posecli.cli.declarations import OUTPUT_PANEL, VIDEO_PANEL, Boxes, Inputs, Labels, Recursive, Scores, Style, option
+from posecli.cli.estimator_options import with_estimator_options
 from posecli.options import (
     CRFS,
     Background,
@@ -61,12 +62,7 @@ def annotate(
             panel=OUTPUT_PANEL,
         ),
     ] = None,
-    style: Annotated[
-        str,
-        option(
-            "--style", metavar="NAME", help="modern, or classic: the look of 2018, in one colour.", panel=OUTPUT_PANEL
-        ),
-    ] = "modern",
+    style: Style = "modern",
     background: Annotated[
         str,
         option(
@@ -76,9 +72,9 @@ def annotate(
             panel=OUTPUT_PANEL,
         ),
     ] = "original",
-    boxes: Annotated[bool, flag("--boxes", help="Draw a box around each person.", panel=OUTPUT_PANEL)] = False,
-    labels: Annotated[bool, flag("--labels", help="Number the people.", panel=OUTPUT_PANEL)] = False,
-    scores: Annotated[bool, flag("--scores", help="Write each person's score.", panel=OUTPUT_PANEL)] = False,
+    boxes: Boxes = False,
+    labels: Labels = False,
+    scores: Scores = False,
     codec: Annotated[
         str,
         option(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Recursive, flag, option, with_estimator_options
+from posecli.cli.declarations import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Recursive, flag, option
+from posecli.cli.estimator_options import with_estimator_options
 from posecli.errors import UsageError
 from posecli.options import EstimatorOptions, InputOptions
 

@@ -21,7 +21,7 @@ from posecli.bench.pictures import Picture, Pictures, packaged_pictures, read_pi
 from posecli.bench.report import Setting, make_report
 from posecli.bench.running import Measured, Samples, WarmUp, estimate, measure, warm_up
 from posecli.cli.bench_tables import show_report
-from posecli.cli.common import above, say_error
+from posecli.cli.console import above, say_error
 from posecli.cli.runs import header, ready_estimator
 from posecli.errors import UsageError
 from posecli.estimate import Estimator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from posecli.cli.common import OUTPUT_PANEL, Debug, console, error_boundary, flag
+from posecli.cli.console import console, error_boundary
+from posecli.cli.declarations import OUTPUT_PANEL, Debug, flag
 
 if TYPE_CHECKING:
     from posecli.sources.cameras import Camera

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, console, error_boundary, flag, option
+from posecli.cli.console import console, error_boundary
+from posecli.cli.declarations import OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, flag, option
 
 
 def convert_weights(

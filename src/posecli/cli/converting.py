@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posecli.cli.common import console
+from posecli.cli.console import console
 from posecli.errors import UsageError
 from posecli.weights import checkpoint, store
 from posecli.weights.catalog import MODELS

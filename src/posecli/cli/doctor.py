@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from posecli.cli.common import OUTPUT_PANEL, Debug, console, error_boundary, option
+from posecli.cli.console import console, error_boundary
+from posecli.cli.declarations import OUTPUT_PANEL, Debug, option
 from posecli.files import write_whole
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, option, with_estimator_options
+from posecli.cli.declarations import INPUT_PANEL, OUTPUT_PANEL, option
+from posecli.cli.estimator_options import with_estimator_options
 from posecli.options import EstimatorOptions
 
 SWEEP_PANEL = "Sweep"

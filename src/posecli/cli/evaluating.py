@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from tqdm import tqdm
 
-from posecli.cli.common import above, console, say_error
+from posecli.cli.console import above, console, say_error
 from posecli.cli.evaluation_outputs import check_outputs, deliver
 from posecli.cli.evaluation_request import Request, Run, check, check_models, runs_of
 from posecli.cli.measurements import Measurement

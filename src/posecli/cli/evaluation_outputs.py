@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from posecli.cli.common import console, say_error
+from posecli.cli.console import console, say_error
 from posecli.cli.evaluation_request import Request
 from posecli.cli.measurements import Measurement, csv_text, document, sweep_text, table_text
 from posecli.coco import Annotations, CocoImage, stills

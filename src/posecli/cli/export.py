@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from posecli.cli.common import OUTPUT_PANEL, Inputs, Recursive, option, with_estimator_options
+from posecli.cli.declarations import OUTPUT_PANEL, Inputs, Recursive, option
+from posecli.cli.estimator_options import with_estimator_options
 from posecli.options import EstimatorOptions, FollowOptions, InputOptions
 from posecli.sinks.formats import DATA_FORMATS
 

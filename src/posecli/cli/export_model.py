@@ -5,19 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from posecli.cli.common import (
-    MODEL_PANEL,
-    OUTPUT_PANEL,
-    Calibrate,
-    Debug,
-    Fetch,
-    Model,
-    Preset,
-    Quiet,
-    Stride,
-    error_boundary,
-    option,
-)
+from posecli.cli.console import error_boundary
+from posecli.cli.declarations import MODEL_PANEL, OUTPUT_PANEL, Debug, Quiet, option
+from posecli.cli.estimator_options import Calibrate, Fetch, Model, Preset, Stride
 
 
 def export_model(

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from posecli.cli.common import console
+from posecli.cli.console import console
 from posecli.export_model import ModelExport, export_model
 from posecli.export_model.formats import check_precision, default_name, format_of
 from posecli.export_model.parity import Parity

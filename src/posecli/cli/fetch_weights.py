@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, error_boundary, flag, option
+from posecli.cli.console import error_boundary
+from posecli.cli.declarations import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, Debug, Quiet, flag, option
 from posecli.options import DEFAULT_JOBS
 
 Models = Annotated[

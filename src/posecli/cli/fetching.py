@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from tqdm import tqdm
 
-from posecli.cli.common import above, console, say_error
+from posecli.cli.console import above, console, say_error
 from posecli.cli.models import megabytes, models_table, official_rows, print_table
 from posecli.download import check_bases, shown_address
 from posecli.errors import PosecliError, UsageError

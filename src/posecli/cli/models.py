@@ -16,7 +16,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from posecli.cli.common import OUTPUT_PANEL, Debug, console, error_boundary, option
+from posecli.cli.console import console, error_boundary
+from posecli.cli.declarations import OUTPUT_PANEL, Debug, option
 from posecli.cli.exits import EXIT_CODES
 from posecli.errors import UsageError, WeightsError
 from posecli.files import write_whole

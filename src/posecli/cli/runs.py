@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 from tqdm import tqdm
 
-from posecli.cli.common import above, console, say_error
+from posecli.cli.console import above, console, say_error
 from posecli.cli.starting import started
 from posecli.draw import DrawStyle, draw
 from posecli.errors import PosecliWarning, UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from posecli.cli.common import console
+from posecli.cli.console import console
 from posecli.cli.runs import header, ready_estimator
 from posecli.draw import DrawStyle
 from posecli.errors import UsageError

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from posecli.cli.common import INPUT_PANEL, OUTPUT_PANEL, RUN_PANEL, VIDEO_PANEL, flag, option, with_estimator_options
+from posecli.cli.declarations import (
+    INPUT_PANEL,
+    OUTPUT_PANEL,
+    RUN_PANEL,
+    VIDEO_PANEL,
+    Boxes,
+    Labels,
+    Scores,
+    Style,
+    flag,
+    option,
+)
+from posecli.cli.estimator_options import with_estimator_options
 from posecli.errors import UsageError
 from posecli.options import EstimatorOptions, FollowOptions, StyleName, check_choice
 
@@ -85,12 +97,10 @@ def _webcam(
         Path,
         option("-o", "--output", metavar="DIR", help="Folder of what the keys s and r save.", panel=OUTPUT_PANEL),
     ] = Path("posecli-out"),
-    style: Annotated[
-        str, option("--style", metavar="NAME", help="modern, or classic: the look of 2018.", panel=OUTPUT_PANEL)
-    ] = "modern",
-    boxes: Annotated[bool, flag("--boxes", help="Draw a box around each person.", panel=OUTPUT_PANEL)] = False,
-    labels: Annotated[bool, flag("--labels", help="Write each person's id.", panel=OUTPUT_PANEL)] = False,
-    scores: Annotated[bool, flag("--scores", help="Write each person's score.", panel=OUTPUT_PANEL)] = False,
+    style: Style = "modern",
+    boxes: Boxes = False,
+    labels: Labels = False,
+    scores: Scores = False,
     track: Annotated[
         bool,
         option(

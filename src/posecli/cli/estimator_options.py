@@ -1,26 +1,29 @@
-"""What every command shares: the options of the estimator, the error boundary."""
+"""The options of the estimator, of videos and of who is followed, which `with_estimator_options` adds to a command."""
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
-import os
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-import typer
-from rich.console import Console
 from rich.markup import escape
 
-from posecli.cli.exits import INTERRUPTED, TERMINATED, Terminated
+from posecli.cli.console import error_boundary
+from posecli.cli.declarations import (
+    DECODE_PANEL,
+    INPUT_PANEL,
+    MODEL_PANEL,
+    RUN_PANEL,
+    VIDEO_PANEL,
+    Debug,
+    Quiet,
+    flag,
+    option,
+)
 from posecli.cli.starting import starting
-from posecli.errors import PosecliError, UsageError
-from posecli.files import cannot_write
+from posecli.errors import UsageError
 from posecli.options import (
     MOST_WORKERS,
     PRESETS,
@@ -33,99 +36,7 @@ from posecli.options import (
     resolve_options,
 )
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-INPUT_PANEL = "Input"
-MODEL_PANEL = "Model"
-DECODE_PANEL = "Finding people"
-OUTPUT_PANEL = "Output"
-VIDEO_PANEL = "Videos"
-RUN_PANEL = "Running"
-
-FULL = (errno.ENOSPC, errno.EIO)
-
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(EstimatorOptions)}
-
-
-def console() -> Console:
-    """Where talk goes: standard error. Standard output is for data."""
-    return Console(stderr=True, highlight=False)
-
-
-def say_error(message: str) -> None:
-    """One line on standard error, whatever the message holds: names in it may carry line ends and escape codes."""
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    typer.secho("error: ", fg="red", nl=False, err=True)
-    typer.echo(" ".join(printable.split()), err=True)
-
-
-@contextmanager
-def above(bar: tqdm[NoReturn]) -> Iterator[None]:
-    """Leave the terminal to what is printed meanwhile, if the bar is on it; one that waits for its delay stays away."""
-    shown = not bar.disable and bar.last_print_t >= bar.start_t + (bar.delay or 0)
-    if shown:
-        bar.clear()
-    try:
-        yield
-    finally:
-        if shown:
-            bar.refresh()
-
-
-@contextmanager
-def error_boundary(debug: bool = False) -> Iterator[None]:
-    """Turn what goes wrong inside into one line on standard error and the documented exit code.
-
-    `debug` shows the traceback too. A reader that closes standard output (`| head`) has what it wanted: that ends the
-    run quietly.
-    """
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt as interruption:
-        say_error("interrupted; what was finished is kept")
-        raise typer.Exit(TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout as it ends
-        raise typer.Exit(0) from None
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        if isinstance(error, PosecliError):
-            say_error(str(error))
-            raise typer.Exit(error.exit_code) from None
-        if isinstance(error, OSError) and error.filename is None and error.errno in FULL:
-            say_error(str(cannot_write("-", error)))  # our own files are named; this is what was printed
-            raise typer.Exit(1) from None
-        hint = "report it" if debug else "run again with --debug and report it"
-        say_error(f"unexpected {type(error).__name__}: {error}; {hint}")
-        raise typer.Exit(1) from None
-
-
-def option(*names: str, help: str, panel: str, metavar: str | None = None, **settings: Any) -> Any:
-    """A command-line option that takes a value, in one of the help's panels."""
-    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, **settings)
-
-
-def flag(*names: str, help: str, panel: str) -> Any:
-    """An option that is given or not; the help shows no type for it."""
-    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=" ")
-
-
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT",
-        help="Photos, videos, folders, quoted globs, URLs of images and streams, or - for a list of paths on standard "
-        "input.",
-        show_default=False,
-    ),
-]
-Recursive = Annotated[bool, flag("--recursive", "-r", help="Go into the folders' folders.", panel=INPUT_PANEL)]
-Quiet = Annotated[bool, flag("--quiet", "-q", help="No progress, no summary; errors only.", panel=RUN_PANEL)]
-Debug = Annotated[bool, flag("--debug", help="Show tracebacks.", panel=RUN_PANEL)]
 
 
 def _setting(name: str, metavar: str, help: str, panel: str) -> Any:
