@@ -21,10 +21,11 @@ from posecli.errors import MissingDependencyError, PosecliWarning, UsageError
 from posecli.estimate import Estimator
 from posecli.networks.fields import Fields
 from posecli.networks.layers import Convolution
+from posecli.oks import object_keypoint_similarity
 from posecli.options import BackendName, Dilation, Precision
 from posecli.poses import Poses
 from posecli.sources import read_image
-from posecli.testtime import SAME_PERSON, object_keypoint_similarity
+from posecli.testtime import SAME_PERSON
 from posecli.weights.checkpoint import Checkpoint, load
 from posecli.weights.store import find
 

@@ -151,7 +151,9 @@ def crowd(count: int, rng: np.random.Generator) -> Poses:
 def to_markdown(cases: Sequence[Case], machine: Machine) -> str:
     """The section: the target, the table, how it was measured, and on what."""
     found = target_ms(cases)
-    versions = {name: number for name, number in library_versions().items() if name in ("posecli", "opencv", "numpy")}
+    versions = {
+        name: number for name, number in library_versions().items() if name in ("posecli", "opencv", "numpy", "numba")
+    }
     versions["Python"] = platform.python_version()
     rows = [
         [style, *(cell(case) for count in COUNTS for case in cases if (case.style, case.people) == (style, count))]

@@ -24,8 +24,8 @@ from scipy.optimize import linear_sum_assignment
 
 from crossing_composite import WALKERS, Composite, Scene, make_composite
 from posecli.estimate import Estimator, load_estimator
+from posecli.oks import object_keypoint_similarity
 from posecli.poses import Poses
-from posecli.testtime import object_keypoint_similarity
 from posecli.tracking import Tracker
 from video_poses import Timed, poses_of_video
 

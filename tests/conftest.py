@@ -13,6 +13,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import posecli.opencv  # noqa: F401  # before any test imports cv2: OpenCV reads its limits once, as it is loaded
+from browser import find_chromium
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +31,17 @@ def shared() -> Path:
             pytest.fail("../shared is required in CI")
         pytest.skip("needs ../shared, the reference material")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A browser that plays videos; absent on many machines, required in CI."""
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is required in CI; on Debian: apt-get install chromium")
+        pytest.skip("needs Chromium")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from posecli.draw import PALETTE, DrawStyle, draw
+from posecli.draw import PALETTE, DrawStyle, draw, strokes
+from posecli.draw.people import REACH
 from posecli.errors import UsageError
 from posecli.opencv import cv2
 from posecli.poses import Poses
 from posecli.skeleton import DRAWN_EDGES, NUM_PARTS, PART_INDEX
+from random_fields import interpreted
 
 HEIGHT, WIDTH = 240, 320
 GREY = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
@@ -141,6 +143,14 @@ def test_views_of_other_arrays_are_taken(noise):
     assert np.array_equal(draw(bgr[..., ::-1], poses), draw(noise, poses))
 
 
+@pytest.mark.parametrize("name", ["modern", "classic"])
+def test_an_image_that_is_read_only_is_taken(name, noise):
+    poses, style = people((40, 30), scale=0.3), DrawStyle(name=name, **EVERYTHING)
+    expected = draw(noise, poses, style)
+    noise.flags.writeable = False
+    assert np.array_equal(draw(noise, poses, style), expected)
+
+
 @pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
 def test_another_shape_of_image_is_named(image):
     with pytest.raises(ValueError, match=r"image: expected \(H, W, 3\) uint8, got \(4, 4"):
@@ -231,6 +241,130 @@ def test_positions_are_finer_than_a_pixel():
         assert (weight * ys).sum() / weight.sum() == pytest.approx(y, abs=0.06)
 
 
+# --- strokes ---
+
+coordinates = st.floats(-30, 60) | st.sampled_from([0.0, 7.0, 15.5, float(-REACH), float(REACH)])
+shares = st.floats(0, 1, width=32) | st.sampled_from([0.0, 1.0])
+bytes_ = st.integers(0, 255)
+
+
+def stroke(
+    start: tuple[float, float],
+    end: tuple[float, float],
+    radius: float = 3.0,
+    outline: float = 1.0,
+    opacity: float = 1.0,
+    colour: tuple[int, ...] = (200, 100, 50),
+    outline_colour: tuple[int, ...] = (10, 250, 30),
+) -> tuple[NDArray[np.floating], ...]:
+    """What `strokes.paint` takes after the canvas, for one stroke."""
+    return (
+        np.array([[start, end]], np.float64),
+        np.array([radius], np.float64),
+        np.array([outline], np.float64),
+        np.array([colour], np.float32),
+        np.array([outline_colour], np.float32),
+        np.array([opacity], np.float32),
+    )
+
+
+def literal(canvas, segments, radii, outlines, colours, outline_colours, opacities):
+    """What `strokes.paint` does, whole pictures at once; returns the picture before it is rounded."""
+    ys, xs = np.mgrid[: canvas.shape[0], : canvas.shape[1]]
+    at = np.stack([xs, ys], axis=2).astype(np.float64)
+    picture = canvas.astype(np.float64)
+    for (start, end), radius, outline, colour, outline_colour, opacity in zip(
+        segments, radii, outlines, colours, outline_colours, opacities, strict=True
+    ):
+        way = end - start
+        t = np.clip((at - start) @ way / max(way @ way, 1e-12), 0, 1)[..., None]
+        away = np.linalg.norm(at - start - t * way, axis=2, keepdims=True)
+        covered = opacity * np.clip(radius + outline + 0.5 - away, 0, 1)
+        inside = np.clip(radius + 0.5 - away, 0, 1)
+        painted = np.full(picture.shape, 255.0)  # coverage, in the fourth channel
+        painted[..., :3] = outline_colour + inside * (colour - outline_colour)
+        picture += covered * (painted - picture)
+    return picture
+
+
+@pytest.mark.parametrize("python", [False, True])
+@given(
+    start=st.tuples(coordinates, coordinates),
+    end=st.tuples(coordinates, coordinates) | st.none(),
+    radius=st.floats(0.5, 20),
+    outline=st.floats(0, 6),
+    opacity=shares,
+    colour=st.tuples(bytes_, bytes_, bytes_),
+    channels=st.sampled_from([3, 4]),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_stroke_covers_pixels_by_their_distance(python, start, end, radius, outline, opacity, colour, channels):
+    canvas = np.random.default_rng(0).integers(0, 256, (24, 31, channels), dtype=np.uint8)
+    arguments = stroke(start, end or start, radius, outline, opacity, colour)
+    expected = literal(canvas, *arguments)
+    if python:
+        with interpreted(strokes):
+            strokes.paint(canvas, *arguments)
+    else:
+        strokes.paint(canvas, *arguments)
+    assert np.abs(canvas - expected).max() <= 0.5 + 0.255 + 1e-3  # rounded; distances to a thousandth of a pixel
+
+
+def test_strokes_lie_on_those_before():
+    canvas = np.zeros((40, 40, 3), np.uint8)
+    across = stroke((5, 20), (35, 20)), stroke((20, 5), (20, 35), outline=3, colour=(1, 2, 3))
+    strokes.paint(canvas, *(np.concatenate(each) for each in zip(*across, strict=True)))
+    assert canvas[20, 20].tolist() == [1, 2, 3]
+    assert canvas[20, 10].tolist() == [200, 100, 50]
+    assert canvas[20, 25].tolist() == [10, 250, 30]  # the outline of the second
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("opacity", [0.3, 1.0])
+def test_what_is_in_sight_does_not_depend_on_where_the_canvas_ends(channels, opacity, rng):
+    large = np.zeros((60, 80, channels), np.uint8)
+    small = np.ascontiguousarray(large[20:40, 30:50])
+    ends = rng.uniform(0, 60, (2, 30, 2))
+    for start, end in zip(*ends, strict=True):
+        strokes.paint(large, *stroke(start, end, opacity=opacity))
+        strokes.paint(small, *stroke(start - (30, 20), end - (30, 20), opacity=opacity))
+    assert small.any()
+    assert np.abs(large[20:40, 30:50].astype(int) - small).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@given(
+    ends=hnp.arrays(np.float64, (5, 2, 2), elements=st.floats(-REACH, REACH)),
+    radius=st.floats(0.5, 1e4),
+    outline=st.floats(0, 1e4),
+)
+@settings(deadline=None, max_examples=60)
+def test_nothing_is_written_beside_the_canvas(channels, ends, radius, outline):
+    rows = np.full((60, 7, channels), 90, np.uint8)
+    for start, end in ends:
+        strokes.paint(rows[20:40], *stroke(start, end, radius, outline))
+    assert (rows[:20] == 90).all()
+    assert (rows[40:] == 90).all()
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_straight_colours_are_those_that_were_multiplied(python):
+    """Every colour under every coverage: found back as well as a byte could hold the product."""
+    colours, alphas = np.mgrid[:256, :256]
+    products = np.rint(colours * alphas / 255)
+    canvas = np.stack([products, products, products[::-1], alphas], axis=2).astype(np.uint8)
+    if python:
+        with interpreted(strokes):
+            strokes.straighten(canvas)
+    else:
+        strokes.straighten(canvas)
+    off = np.abs(canvas[..., :2] - colours[..., None])
+    assert (off <= 0.5 + 0.5 * 255 / np.maximum(alphas, 1)[..., None])[:, 1:].all()
+    assert not canvas[:, 0].any()
+    assert np.array_equal(canvas[..., 3], alphas)
+    assert np.array_equal(canvas[..., 2], canvas[::-1, :, 0])
+
+
 # --- the modern style ---
 
 
@@ -295,6 +429,17 @@ def test_faint_marks_are_solid_ones_mixed_with_the_image(slope, scale):
     ys, xs = np.mgrid[:HEIGHT, :WIDTH]
     clear = np.min([np.hypot(xs - x, ys - y) for x, y in xy[0, 5:7]], axis=0) > 15
     assert np.abs(draw(GREY, faint) - mixed)[clear].max() <= 1
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 4])
+def test_the_middle_of_limbs_and_joints_has_the_colour_of_the_person(scale):
+    image = np.zeros((round(240 * scale), round(320 * scale), 3), np.uint8)
+    poses = people((160 * scale, 120 * scale), scale=scale)
+    drawn = draw(image, poses)
+    xy = poses.xy[0]
+    middles = [(xy[start] + xy[end]) / 2 for start, end in ((5, 6), (5, 7), (13, 15))]
+    for x, y in np.rint([*middles, *xy[5:]]).astype(int):
+        assert drawn[y, x].tolist() == list(PALETTE[0][:3])
 
 
 def test_a_line_is_as_faint_as_its_weaker_end():

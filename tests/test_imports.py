@@ -22,6 +22,7 @@ ORDER = (
     "opencv",
     "pyav",
     "poses",
+    "oks",
     "networks",
     "weights",
     "preprocess",
@@ -122,6 +123,8 @@ def test_only_one_module_imports_opencv() -> None:
         ),
         ("import posecli.cli.annotate, posecli.cli.export", {"torch", "cv2", "numba", "numpy"}),
         ("import posecli.decode", {"numba"}),
+        ("import posecli.draw", {"numba"}),
+        ("import posecli.follow", {"scipy"}),
     ],
 )
 def test_heavy_libraries_wait_until_they_are_used(code: str, heavy: set[str]) -> None:

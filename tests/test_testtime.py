@@ -11,15 +11,8 @@ from posecli.networks.mobilenet import MobileNetV1
 from posecli.networks.spec import ModelSpec
 from posecli.options import DecodeOptions
 from posecli.poses import Poses
-from posecli.skeleton import COCO_SIGMAS, NUM_EDGES, NUM_PARTS, PART_INDEX, PARTS, TREE_EDGES
-from posecli.testtime import (
-    average_mirrored,
-    merge_scales,
-    mirror,
-    object_keypoint_similarity,
-    scaled_size,
-    with_mirrored,
-)
+from posecli.skeleton import NUM_EDGES, NUM_PARTS, PART_INDEX, PARTS, TREE_EDGES
+from posecli.testtime import average_mirrored, merge_scales, mirror, scaled_size, with_mirrored
 
 STRIDE = 16
 
@@ -177,15 +170,3 @@ def test_merging_keeps_what_a_score_is_and_asks_not_which_scale_it_was(
     if found:
         assert merged.scores[0] >= np.float32(max(score for _, score in found)) - 1e-6
     np.testing.assert_array_equal(merged.xy, merge_scales([people(*found)], 20).xy)
-
-
-def test_oks_is_cocos() -> None:
-    others = np.stack([BODY, BODY + np.array([6, 0]), BODY + 1e6])
-    area = np.prod(BODY.max(axis=0) - BODY.min(axis=0))
-    expected = np.mean([np.exp(-(6**2) / (2 * area * (2 * sigma) ** 2)) for sigma in COCO_SIGMAS])
-    np.testing.assert_allclose(object_keypoint_similarity(BODY, others), [1, expected, 0], atol=1e-12)
-
-
-def test_oks_of_a_body_in_one_point_is_finite() -> None:
-    point = np.zeros((NUM_PARTS, 2))
-    np.testing.assert_allclose(object_keypoint_similarity(point, np.stack([point, point + 100])), [1, 0], atol=1e-12)

@@ -1,5 +1,9 @@
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from people import person, together
 from posecli.poses import Poses
 from posecli.skeleton import PART_MIRROR
-from posecli.tracking import KEPT_S, SURE, UPRIGHT, Tracker, body_size, own_parts
+from posecli.tracking import KEPT_S, LONGEST_S, SURE, UPRIGHT, Tracker, body_size, own_parts
 
 WALK = 140.0  # px / s for people of 100 px: a brisk walk
 
@@ -41,6 +45,29 @@ def test_the_same_people_come_back_with_ids() -> None:
     assert tracked.ids is not None
     assert sorted(tracked.ids.tolist()) == [1, 2]
     assert poses.ids is None
+
+
+def test_scipy_is_loaded_once_there_are_two_people() -> None:
+    code = """
+import sys, threading
+from people import person, together
+from posecli.tracking import Tracker
+tracker = Tracker()
+for i in range(3):
+    tracker.update(person(100, 200), i / 10)
+print("scipy.optimize" in sys.modules)
+for i in range(3, 6):
+    tracker.update(together([person(100, 200), person(400, 200)]), i / 10)
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join()
+print("scipy.optimize" in sys.modules, tracker.update(together([person(110, 200), person(130, 200)]), 0.6).ids)
+"""
+    support = str(Path(__file__).parent / "support")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": support}, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["False", "True [1 3]"], done.stderr
 
 
 def test_nobody() -> None:
@@ -82,6 +109,22 @@ def test_who_stays_away_comes_back_as_somebody_new() -> None:
     times = np.arange(0, KEPT_S + 1, 0.1)
     frames = [person() if t < 0.5 else Poses.empty() for t in times]
     assert ids_of([*frames, person()], [*times, KEPT_S + 1.1])[-1] == [2]
+
+
+@pytest.mark.parametrize("gap_s", [2.0, 10.0, LONGEST_S - 1])
+def test_over_a_gap_in_time_who_stayed_is_known_and_nobody_else(gap_s: float) -> None:
+    times = [*np.arange(0, 1, 1 / 30), 1 + gap_s, 1.03 + gap_s]
+    there, elsewhere = person(300, 300), person(900, 500)
+    assert ids_of([there] * 32, times)[-1] == [1]
+    assert ids_of([*[there] * 30, *[elsewhere] * 2], times)[-1] == [2]
+
+
+@pytest.mark.parametrize("gap_s", [LONGEST_S + 1, 3600.0, 1e7])
+def test_after_a_long_gap_nobody_is_known_and_ids_go_on(gap_s: float, rng: np.random.Generator) -> None:
+    times = [*np.arange(0, 1, 1 / 30), *np.arange(0, 2, 1 / 30) + 1 + gap_s]
+    found = ids_of([noisy(rng, (300, 300)) for _ in times], times)
+    assert {ids[0] for ids in found[:30]} == {1}
+    assert {ids[0] for ids in found[30:]} == {2}
 
 
 @given(st.permutations(range(4)), st.integers(0, 2**32 - 1))

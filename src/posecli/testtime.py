@@ -8,7 +8,6 @@ Scales: people far away need a large input to be seen at all, people close by a 
 at once. So an image is decoded at each scale by itself, and the poses, in source pixels, are merged:
 
 1. The best pose left, and all that agree with it at an OKS of at least SAME_PERSON, from any scale, are one person.
-   OKS (object keypoint similarity) is COCO's measure of how well two poses agree, given the person's size.
 2. The person's parts lie at the mean of theirs, each weighted by its part score times the square of its pose's score: a
    scale that sees a part better says more about where it is.
 3. The person's score is that of the chance that not all of them are wrong, where a score stands for its square (it is a
@@ -27,12 +26,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posecli.networks.fields import Fields
+from posecli.oks import object_keypoint_similarity
 from posecli.poses import Poses
-from posecli.skeleton import COCO_SIGMAS, EDGE_MIRROR, PART_MIRROR
+from posecli.skeleton import EDGE_MIRROR, PART_MIRROR
 
 SAME_PERSON = 0.5  # OKS: the lowest at which COCO counts a person as found
 TINY = float(np.finfo(np.float32).tiny)  # weight of a part that scores 0: where all do, they count alike
-FALLOFFS = 2 * np.array(COCO_SIGMAS)  # (17,): OKS of a part that is off by d is exp(-d^2 / (2 * area * falloff^2))
 
 
 def scaled_size(size: int, scale: float) -> int:
@@ -99,14 +98,3 @@ def _one_person(poses: Poses) -> tuple[NDArray[np.float64], NDArray[np.float64],
     weights /= weights.sum(axis=0)
     xy = (weights[..., None] * poses.xy).sum(axis=0)
     return xy, (weights * poses.part_scores).sum(axis=0), float(np.sqrt(1 - np.prod(1 - chances)))
-
-
-def object_keypoint_similarity(pose: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """COCO's OKS, in [0, 1], of each of N others (N, 17, 2) to a pose (17, 2): 1 where all parts coincide.
-
-    The area of the person is that of the box around the pose, at least 1 px^2.
-    """
-    area = max(float(np.ptp(pose, axis=0).prod()), 1.0)
-    squared = ((others.astype(np.float64) - pose) ** 2).sum(axis=-1)  # (N, 17)
-    similarities: NDArray[np.float64] = np.exp(-squared / (2 * area * FALLOFFS**2)).mean(axis=-1)
-    return similarities

@@ -6,9 +6,8 @@ rate nor the distance from the camera matters. For each frame:
 
 1. Each track is led on to the frame's time: its pose moves with the body, and the filter says how sure of that it is.
 2. Each pose is compared with each track, by the parts that both are sure of, as named and with left and right changing
-   places: seen from behind, people are often taken for seen from the front, and back. That is OKS (object keypoint
-   similarity, COCO's measure of how well two poses agree, given the person's size), where what the filter is unsure of
-   adds to the distance that is forgiven. A pair that agrees less than SIMILAR is none.
+   places: seen from behind, people are often taken for seen from the front, and back. That is OKS, where what the
+   filter is unsure of adds to the distance that is forgiven. A pair that agrees less than SIMILAR is none.
 3. Pairs are chosen so that the sum of their worth is the largest (SciPy's assignment). Worth is the similarity, as a
    density: a track that has been out of sight forgives much and would else take the pose of one that is there.
    In this order, much as ByteTrack does: sure poses with known tracks; what is left, however doubtful, with known
@@ -25,13 +24,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from posecli.oks import FALLOFFS
 from posecli.poses import Poses
-from posecli.skeleton import COCO_SIGMAS, NUM_PARTS, PART_INDEX, PART_MIRROR
+from posecli.skeleton import NUM_PARTS, PART_INDEX, PART_MIRROR
 
 SEEN = 0.2  # score from which a part counts
 SURE = 0.45  # score from which a pose may take the id of a person who has been out of sight
@@ -41,6 +43,7 @@ OWN_SHARE = 0.5  # of its parts, that a pose must not share with better ones to 
 KNOWN_AFTER = 3  # frames a person is seen in until a track of theirs is known
 KEPT_S, NEW_KEPT_S = 1.5, 0.5  # s out of sight after which a track ends: known, and new
 KEPT_FRAMES = 2  # frames out of sight that any track outlasts: of one frame in a second, say
+LONGEST_S = 60.0  # s between two frames, after which nobody is known any more
 RECENT_S = 0.5  # s out of sight up to which a doubtful pose may continue a track
 PART_MEMORY_S = 0.5  # s, in which what is known of a hidden part fades to 1/e
 SIZE_MEMORY_S = 0.5  # s, in which a person's size follows what is seen
@@ -51,7 +54,6 @@ PLACE_ERROR = 0.05  # sizes: standard deviation of where a pose says that a body
 FIRST_SPEED = 1.5  # sizes / s: that of somebody just seen, standard deviation
 ACCELERATION = 1.0  # sizes / s^2, times root of s: walking people turn and stop
 
-FALLOFFS = 2 * np.array(COCO_SIGMAS)  # (17,): OKS of a part that is off by d is exp(-d^2 / (2 * area * falloff^2))
 MIRROR = np.array(PART_MIRROR)
 LIMBS = [PART_INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("elbow", "wrist", "knee", "ankle")]
 STEADINESS = np.ones(NUM_PARTS)  # (17,): how much a part says of where the body is
@@ -83,8 +85,12 @@ class Tracker:
         """
         passed_s = 0.0 if self._time_s is None else max(time_s - self._time_s, 0.0)
         self._time_s = time_s if self._time_s is None else max(time_s, self._time_s)
+        if passed_s > LONGEST_S:
+            self._tracks = []
         for track in self._tracks:
             track.advance(passed_s)
+        if len(poses) > 1:
+            _expect_crossings()
         weights, shares = own_parts(poses)
         owners = self._match(poses, weights, shares)
         for person in _by_score(poses):
@@ -145,10 +151,14 @@ class _Track:
         return self.unseen_frames <= KEPT_FRAMES or self.unseen_s <= (KEPT_S if self.is_known else NEW_KEPT_S)
 
     def advance(self, passed_s: float) -> None:
-        """Lead it on by a time: the Kalman filter's prediction."""
-        self.xy = self.xy + self.velocity * passed_s
-        step = np.array([[1.0, passed_s], [0.0, 1.0]])
-        noise = np.array([[passed_s**3 / 3, passed_s**2 / 2], [passed_s**2 / 2, passed_s]])
+        """Lead it on by a time: the Kalman filter's prediction.
+
+        Nobody is looked for further away than KEPT_S allows: over a longer gap, only who stayed is known again.
+        """
+        led_s = min(passed_s, KEPT_S)
+        self.xy = self.xy + self.velocity * led_s
+        step = np.array([[1.0, led_s], [0.0, 1.0]])
+        noise = np.array([[led_s**3 / 3, led_s**2 / 2], [led_s**2 / 2, led_s]])
         self.covariance = step @ self.covariance @ step.T + ACCELERATION**2 * noise
         self.weights = self.weights * np.exp(-passed_s / PART_MEMORY_S)
         self.unseen_frames += 1
@@ -175,6 +185,12 @@ class _Track:
         self.seen_in += 1
         self.unseen_frames = 0
         self.unseen_s = 0.0
+
+
+@cache
+def _expect_crossings() -> None:
+    """Begin to load SciPy, on a thread: once two people come close, no frame is to wait for it."""
+    Thread(target=import_module, args=("scipy.optimize",), name="posecli-scipy").start()
 
 
 def own_parts(poses: Poses) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -219,11 +235,16 @@ def _assign(
         return {}
     known_xy = np.where(weights[people, :, None] > 0, xy[people], 0.0).astype(np.float64)
     similarity, worth = _compare(tracks, known_xy, weights[people])
-    rows, columns = linear_sum_assignment(np.where(similarity >= SIMILAR, worth, 0.0), maximize=True)
+    may_be = similarity >= SIMILAR
+    rows, columns = np.nonzero(may_be)
+    if max(may_be.sum(axis=0).max(), may_be.sum(axis=1).max()) > 1:  # else there is nothing to choose
+        from scipy.optimize import linear_sum_assignment  # here, as it takes half a second to load
+
+        rows, columns = linear_sum_assignment(np.where(may_be, worth, 0.0), maximize=True)
     return {
         people[column]: tracks[row]
-        for row, column in zip(rows, columns, strict=True)
-        if similarity[row, column] >= SIMILAR
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        if may_be[row, column]
     }
 
 

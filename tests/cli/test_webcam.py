@@ -3,24 +3,31 @@
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread, current_thread
+from typing import Any
 
 import av
+import numpy as np
 import pytest
 import typer
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
-from live_parts import Clock, FakeCamera, FakeScreen, picture, write_video
-from posecli.cli import watching
+from live_parts import WAIT_S, Clock, FakeCamera, FakeScreen, picture, write_video
+from pipeline_parts import Counting
+from posecli.cli import runs, watching
 from posecli.cli.cameras import cameras
 from posecli.cli.watching import Request, live_source, watch
 from posecli.cli.webcam import webcam
 from posecli.draw import DrawStyle
-from posecli.errors import InputError
-from posecli.options import FollowOptions, resolve_options
+from posecli.errors import InputError, WeightsError
+from posecli.live.session import Session, Settings
+from posecli.options import EstimatorOptions, FollowOptions, resolve_options
+from posecli.sinks import Header
+from posecli.sources import Frame, devices
 from posecli.sources import cameras as cameras_module
-from posecli.sources import devices
 from posecli.sources.cameras import Camera
 from posecli.sources.devices import Device, Wait
 from posecli.sources.live import LiveSource
@@ -110,11 +117,13 @@ def test_no_camera(run: Run) -> None:
         ([*HEADLESS, "--source", "clip.mp4", "--fps", "30"], "leave them out with --source"),
         ([*HEADLESS, "--source", "none.mp4"], "none.mp4: no such file"),
         ([*HEADLESS, "--adaptive", "--target-fps", "0"], "--target-fps"),
+        ([*HEADLESS, "--target-fps", "25"], "add --adaptive"),
         ([*HEADLESS, "--workers", "2"], "--workers"),
         ([*HEADLESS, "--batch-size", "2"], "--batch-size"),
         (["--headless", "--poses", "a.xyz"], "--poses"),
         (["--headless", "--record", "a.avi"], ".mp4"),
         (["--headless", "--record", "clip.mp4"], "there already"),
+        (["--headless", "--record", "b.mp4", "--poses", "./b.jsonl"], "the recording's own poses go there"),
         (["--headless", "--record", "lines.mp4"], "lines.jsonl is there already"),
         ([*HEADLESS, "--style", "modem"], "did you mean modern?"),
         ([*HEADLESS, "--quality", "bets"], "did you mean best?"),
@@ -156,6 +165,13 @@ def source_of(camera: FakeCamera, clock: Clock) -> LiveSource:
     return LiveSource(open_device, "camera-0", 0, clock=clock)
 
 
+@pytest.fixture
+def no_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen's keys are for the session."""
+    monkeypatch.setattr(watching, "preview", lambda source, screen, load, **named: (load(), []))
+
+
+@pytest.mark.usefixtures("no_preview")
 def test_a_window_with_everything_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clock, camera = Clock(), FakeCamera(picture(90, (96, 128)))
 
@@ -176,12 +192,170 @@ def test_a_window_with_everything_on(tmp_path: Path, capsys: pytest.CaptureFixtu
         screen=screen,
     )
     camera.let_go()
-    assert screen.events == ["open posecli", "close"]
+    assert screen.events == ["open posecli", "open posecli", "close", "close"]
     assert len(screen.images) == 2
     assert len((tmp_path / "b.jsonl").read_text().splitlines()) == 2
     assert "2 frames" in capsys.readouterr().err
 
 
+def watch_in_window(tmp_path: Path, screen: FakeScreen, camera: FakeCamera, *, fetch: bool = False) -> None:
+    watch(
+        Request(folder=tmp_path / "out"),
+        DrawStyle(),
+        resolve_options(quality="fast", size=97),
+        FollowOptions(),
+        fetch=fetch,
+        quiet=True,
+        source=source_of(camera, Clock()),
+        screen=screen,
+    )
+
+
+def test_the_camera_is_seen_while_the_model_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real = Event(), watching.ready
+
+    def ready(*given: Any, **named: Any) -> Any:
+        assert seen.wait(WAIT_S)
+        return real(*given, **named)
+
+    monkeypatch.setattr(watching, "ready", ready)
+    screen = FakeScreen(["2", seen.set, *[None] * 10_000])  # the key counts once the session begins
+    monkeypatch.setattr(Session, "shown", lambda session, frame: session.press(ord("q")))
+    pressed: list[int] = []
+    press = Session.press
+    monkeypatch.setattr(Session, "press", lambda session, key: (pressed.append(key), press(session, key)))
+    watch_in_window(tmp_path, screen, FakeCamera(picture(90, (96, 128)), None))
+    assert len(screen.images) == 2  # once raw, once with people
+    assert [chr(key) for key in pressed] == ["2", "q"]
+    assert screen.events == ["open posecli", "open posecli", "close", "close"]
+
+
+@pytest.mark.parametrize("how", ["q", "by hand"])
+def test_quitting_while_the_model_is_loaded(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Event()
+    monkeypatch.setattr(watching, "ready", lambda *given, **named: left.wait(WAIT_S))
+    screen = FakeScreen([None, "q" if how == "q" else None])
+    screen.was_closed_by_hand = how == "by hand"
+    camera = FakeCamera(picture(90))
+    watch_in_window(tmp_path, screen, camera)
+    left.set()
+    camera.let_go()
+    assert screen.events == ["open posecli", "close"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_fetched_is_fetched_before_the_window_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another thread, Ctrl-C would not end a download."""
+    threads: list[Thread] = []
+
+    def ready(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> None:
+        assert fetch
+        threads.append(current_thread())
+        raise WeightsError("no weights for it")
+
+    monkeypatch.setattr(watching, "ready", ready)
+    screen = FakeScreen()
+    with pytest.raises(WeightsError):
+        watch_in_window(tmp_path, screen, FakeCamera(picture(90), None), fetch=True)
+    assert threads == [current_thread()]
+    assert screen.events == []
+
+
+def test_a_model_that_cannot_be_loaded_closes_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise WeightsError("no weights for it")
+
+    monkeypatch.setattr(watching, "ready", refuse)
+    screen, camera = FakeScreen(), FakeCamera(picture(90))
+    with pytest.raises(WeightsError):
+        watch_in_window(tmp_path, screen, camera)
+    camera.let_go()
+    assert screen.events == ["open posecli", "close"]
+
+
+def watch_headless(request: Request, camera: FakeCamera) -> None:
+    watch(
+        request,
+        DrawStyle(),
+        resolve_options(quality="fast", size=97),
+        FollowOptions(),
+        fetch=False,
+        quiet=True,
+        source=source_of(camera, Clock()),
+    )
+
+
+class Closed:
+    """Standard output that somebody read a line of, and no more."""
+
+    def __init__(self) -> None:
+        self.buffer, self.writes = self, 0
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        if self.writes > 1:
+            raise BrokenPipeError
+
+    def flush(self) -> None:
+        pass
+
+
+def test_without_a_window_it_ends_when_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as in `posecli webcam --headless --poses - | head`."""
+    stdout = Closed()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(LiveSource, "take", one_after_another(picture(90), iter(range(50))))
+    with pytest.raises(BrokenPipeError):
+        watch_headless(Request(has_window=False, poses="-"), FakeCamera(picture(90), None))
+    assert stdout.writes == 2
+
+
+def one_after_another(image: NDArray[np.uint8], numbers: Iterator[int]) -> Callable[..., Frame | None]:
+    """In place of `LiveSource.take`: a frame whenever it is asked for, until there are no more numbers."""
+
+    def take(source: LiveSource, *_: float) -> Frame | None:
+        number = next(numbers, None)
+        if number is None:
+            source.stop()
+            return None
+        return Frame(image, number, number / 10, "camera-0", source.clip)
+
+    return take
+
+
+def test_a_recording_goes_on_when_nobody_reads_the_poses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(LiveSource, "take", one_after_another(picture(90), iter(range(5))))
+    watch_headless(Request(has_window=False, poses="-", record=tmp_path / "a.mp4"), FakeCamera(picture(90), None))
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 5
+
+
+def test_each_frame_is_shown_before_the_next_is_taken_whatever_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU takes several frames at once elsewhere; here they would be late."""
+    estimator = Counting(device="cuda:0")
+    monkeypatch.setattr(watching, "ready", lambda *given, **named: estimator)
+    monkeypatch.setattr(runs, "header", lambda *given: Header({}, {}))
+    monkeypatch.setattr(LiveSource, "take", one_after_another(picture(1), iter(range(4))))
+    watch_headless(Request(has_window=False, poses=str(tmp_path / "a.jsonl")), FakeCamera(picture(90), None))
+    assert [len(batch) for batch in estimator.batches] == [1] * 4
+
+
+def test_what_vanishes_fades_in_the_window_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    styles: list[DrawStyle] = []
+    real = watching.Session
+
+    def session(source: LiveSource, estimator: object, settings: Settings, **named: object) -> Session:
+        styles.append(settings.style)
+        return real(source, estimator, settings, **named)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(watching, "Session", session)
+    watch_headless(Request(has_window=False, poses="-"), FakeCamera(picture(90), None))
+    assert [style.fades for style in styles] == [True]
+
+
+@pytest.mark.usefixtures("no_preview")
 def test_a_key_s_recording_that_fails_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").write_text("in the way")
     camera = FakeCamera(picture(90, (96, 128)))

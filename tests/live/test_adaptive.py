@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posecli.live.adaptive import CAUTION, LEAST_SIZE, PATIENCE, SETTLING, STEP, Adaptive
+from posecli.live.adaptive import CAUTION, LEAST_SIZE, MOST_CAUTION, PATIENCE, SETTLING, STEP, Adaptive
 
 TARGET = 20.0  # frames/s
 BUDGET_S = 1 / TARGET
@@ -66,6 +66,23 @@ def test_a_size_that_only_just_does_not_fit_is_not_tried_again() -> None:
     assert set(play(adaptive, cost_s, 2000)) == {low}
     assert set(play(adaptive, lambda size: 0.95 * cost_s(size), 2000)) == {low}  # it would fit, without room
     assert play(adaptive, lambda size: 0.8 * cost_s(size), 2000)[-1] == 385
+
+
+def test_a_size_that_is_slower_than_its_area_says_is_tried_ever_more_seldom() -> None:
+    def cost_s(size: int) -> float:  # beyond some size a cache is too small
+        return (0.03 if size < 385 else 0.07) * (size / 385) ** 2
+
+    sizes = play(Adaptive(TARGET, 385, 16), cost_s, 20_000)
+    assert changes(sizes) < 40
+    assert changes(sizes[-4000:]) <= 6
+    assert set(sizes) == {385, 337}
+
+
+def test_it_goes_up_again_however_often_that_has_failed() -> None:
+    adaptive = Adaptive(TARGET, 385, 16)
+    for _ in range(40):
+        play(adaptive, lambda size: 0.03 if size < 385 else 0.07, 2 * CAUTION)
+    assert play(adaptive, lambda size: 0.02, (MOST_CAUTION + 1) * CAUTION)[-1] == 385
 
 
 def test_a_single_slow_frame_changes_nothing() -> None:

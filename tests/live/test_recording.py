@@ -10,9 +10,9 @@ import pytest
 
 from live_parts import picture
 from posecli.errors import OutputError
-from posecli.live import recording as recording_module
 from posecli.live.recording import Recorder, free_path
 from posecli.poses import Poses
+from posecli.sinks import encoding
 from posecli.sources import Frame
 
 
@@ -95,6 +95,37 @@ def test_pictures_of_another_size_go_on_in_a_new_recording(tmp_path: Path) -> No
     assert [line["index"] for line in lines_of(tmp_path / "a-2.mp4")] == [0, 1]
 
 
+def test_pauses_are_left_out(tmp_path: Path) -> None:
+    with recorder() as sink:
+        sink.leave_out(1.0, 2.0)  # before there is a recording
+        sink.start(tmp_path / "a.mp4")
+        for number in range(3):
+            sink.write(frame(number), poses())
+        sink.leave_out(5.35, 3605.0)
+        sink.write(frame(3), poses())  # was held all the time
+        for number in range(1, 3):
+            sink.write(frame(number, start_s=3605.0), poses())
+        sink.leave_out(3605.3, 3606.0)
+        sink.leave_out(3606.1, 7205.0)  # both before the next frame, which came before the second was over
+        sink.write(frame(0, start_s=7204.0), poses())
+        assert sink.seconds == pytest.approx(0.75)
+    expected = [0.0, 0.1, 0.2, 0.3, 0.45, 0.55, 0.75]
+    assert times_of(tmp_path / "a.mp4") == pytest.approx(expected, abs=1e-3)
+    assert [line["time_s"] for line in lines_of(tmp_path / "a.mp4")] == pytest.approx(expected)
+    assert [path.name for path in tmp_path.glob("*.mp4")] == ["a.mp4"]
+
+
+def test_a_camera_that_was_away_for_long_goes_on_in_a_new_recording(tmp_path: Path) -> None:
+    day = 10 * 86_400
+    with recorder() as sink:
+        sink.start(tmp_path / "a.mp4")
+        for number in (0, 1, 50, day, day + 1):  # 5 s are a gap like any other
+            sink.write(frame(number), poses())
+    assert times_of(tmp_path / "a.mp4") == pytest.approx([0.0, 0.1, 5.0], abs=1e-3)
+    assert times_of(tmp_path / "a-2.mp4") == pytest.approx([0.0, 0.1], abs=1e-3)
+    assert [len(lines_of(tmp_path / name)) for name in ("a.mp4", "a-2.mp4")] == [3, 2]
+
+
 def test_a_recording_that_cannot_begin(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     errors: list[OutputError] = []
@@ -110,7 +141,7 @@ def test_a_recording_that_cannot_begin(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_leaves_what_there_is_and_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = recording_module.VideoWriter
+    real = encoding.VideoWriter
 
     class Filling(real):  # type: ignore[misc, valid-type]
         written = 0
@@ -126,7 +157,7 @@ def test_a_disk_that_fills_up_leaves_what_there_is_and_is_told_once(
             if self.written > 3:
                 raise OutputError("still full")
 
-    monkeypatch.setattr(recording_module, "VideoWriter", Filling)
+    monkeypatch.setattr(encoding, "VideoWriter", Filling)
     errors: list[OutputError] = []
     with recorder(errors) as sink:
         sink.start(tmp_path / "a.mp4")

@@ -1,5 +1,6 @@
 """A session as a whole: a camera, an estimator and a screen that the test commands, the real pipeline between."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from live_parts import Clock, FakeCamera, FakeScreen, picture
+from live_parts import WAIT_S, Clock, FakeCamera, FakeScreen, picture
 from pipeline_parts import Counting
 from posecli.draw import DrawStyle
-from posecli.errors import OutputError
+from posecli.errors import InputError, OutputError
 from posecli.live import session as session_module
 from posecli.live.adaptive import Adaptive
 from posecli.live.overlay import Status
@@ -288,6 +289,9 @@ class FakeRecorder:
     def start(self, path: Path) -> None:
         self.is_on, self.path = True, path
 
+    def leave_out(self, start_s: float, end_s: float) -> None:
+        pass
+
     def stop(self) -> None:
         self.is_on = False
         if self.error is not None:
@@ -306,6 +310,25 @@ def test_r_records_and_stops(stage: Stage) -> None:
         assert not recorder.is_on
     assert stage.said == [f"recording to {recorder.path}", "recording saved"]
     assert not session.has_failed
+
+
+def test_a_pause_is_no_part_of_a_recording(stage: Stage) -> None:
+    with stage.session() as session:
+        stage.show(session, "r", stage.step(), stage.step(), " ", stage.step(1, 3600.0), " ", stage.step(), "q")
+    (lines,) = stage.folder.glob("*.jsonl")
+    assert [json.loads(line)["time_s"] for line in lines.read_text().splitlines()][-1] < 1
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_what_ends_the_camera_is_told_though_its_pictures_were_all_taken(stage: Stage, is_paused: bool) -> None:
+    def break_down() -> None:
+        stage.camera.wait_until_asked()
+        stage.camera._tell(InputError("camera 0 is broken"))
+        assert session._source._thread is not None
+        session._source._thread.join(WAIT_S)
+
+    with stage.session() as session, pytest.raises(InputError, match="broken"):
+        stage.show(session, *" " * is_paused, break_down, None, None)
 
 
 def test_a_recording_that_fails_is_told_and_the_session_goes_on(stage: Stage) -> None:

@@ -20,8 +20,9 @@ from posecli.draw import PALETTE
 from posecli.opencv import cv2
 
 NEEDED = ("Xvfb", "xdotool", "import")
-WAIT_S, STEP_S = 90.0, 0.1
-VIDEO_S, FPS = 150, 5
+WAIT_S, STEP_S = 180.0, 0.1  # on a machine that does much else
+BLACK_S = 15.0
+VIDEO_S, FPS = 480, 5
 SCREEN_HW = (800, 1360)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is for Linux")
@@ -66,10 +67,14 @@ def video(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        stream.bit_rate = 8_000_000
-        for number in range(VIDEO_S * FPS):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved[number % 20], format="bgr24")))
-        container.mux(stream.encode())
+        stream.bit_rate = 3_000_000
+        packets = [p for image in moved for p in stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))]
+        packets += stream.encode()
+        base, frame = packets[0].time_base, packets[1].pts - packets[0].pts
+        for number in range(VIDEO_S * FPS):  # the same again and again, from its key frame: encoding takes longer
+            packet = packets[number % len(packets)]
+            packet.pts, packet.dts, packet.time_base = number * frame, number * frame, base
+            container.mux(packet)
     return path
 
 
@@ -106,10 +111,32 @@ class Desk:
         while not what():
             assert process.poll() is None, self.log.read_text()
             if time.monotonic() > end:
+                screen = self.look()
+                keep(screen, "failed")
                 process.send_signal(signal.SIGABRT)  # it writes where it is
                 process.wait(WAIT_S)
-                pytest.fail(self.log.read_text())
+                shown = {colour: count(screen, colour) for colour in PALETTE[:4]}
+                found = lines_of(self.folder / "poses.jsonl")
+                pytest.fail(
+                    f"screen {screen.mean():.1f} {shown}, {len(found)} frames, {found[-1:]}\n{self.log.read_text()}"
+                )
             time.sleep(STEP_S)
+
+    def sees_window(self) -> bool:
+        """Whether there is anything on the screen.
+
+        Where the machine is busy and no window manager is there, the Qt of OpenCV now and then loses the event that
+        says that its window is visible, and then never draws it: whoever sits there minimises it, and brings it back.
+        """
+        end = time.monotonic() + BLACK_S
+        while time.monotonic() < end:
+            if self.look().std() > 20:
+                return True
+            time.sleep(STEP_S)
+        for change in ("windowunmap", "windowmap"):
+            found = ["xdotool", "search", "--name", "^posecli$", change, "%@"]
+            subprocess.run(found, env=self.environment, check=False, capture_output=True)  # it may not be there yet
+        return False
 
     def says(self, text: str) -> bool:
         return text in self.log.read_text()
@@ -125,19 +152,10 @@ def shows_people(image: NDArray[np.uint8]) -> bool:
 
 
 def test_a_window_its_keys_and_its_files(display: str, video: Path, tmp_path: Path) -> None:
-    """Twice where need be: on a machine that is busy, Xvfb now and then shows nothing of a window in time."""
-    (tmp_path / "first").mkdir()
-    (tmp_path / "second").mkdir()
-    try:
-        try_window(display, video, tmp_path / "first")
-    except pytest.fail.Exception:
-        try_window(display, video, tmp_path / "second")
-
-
-def try_window(display: str, video: Path, tmp_path: Path) -> None:
     desk = Desk(display, tmp_path)
     process = desk.start("--source", str(video), "--poses", "poses.jsonl")
     try:
+        desk.wait_for(lambda: desk.sees_window(), process)
         desk.wait_for(lambda: shows_people(desk.look()), process)
         screen = desk.look()
         assert screen.std() > 20

@@ -17,8 +17,8 @@ from written_videos import RATE, beeps, flat, hear, look, make_source, onsets
 SECONDS = 3.0
 BEEPS = [0.5, 1.5, 2.5]  # s
 FPS = 25
-COPIES = [("mp4", "aac"), ("mp4", "libmp3lame"), ("mp4", "libopus"), ("mkv", "flac"), ("mp4", "alac"), ("ts", "aac")]
-OTHERS = [("mov", "pcm_s16le"), ("asf", "wmav2"), ("mkv", "mp2")]
+COPIES = [("mp4", "aac"), ("mp4", "libmp3lame"), ("mp4", "libopus"), ("mkv", "flac"), ("ts", "aac")]
+OTHERS = [("mov", "pcm_s16le"), ("asf", "wmav2"), ("mkv", "mp2"), ("mp4", "alac"), ("mkv", "ac3"), ("mp4", "eac3")]
 
 
 def source(folder: Path, container: str = "mp4", codec: str = "aac", sound_s: float = SECONDS) -> Path:
@@ -48,6 +48,16 @@ def test_sound_stays_in_time(tmp_path: Path, container: str, codec: str) -> None
     assert onsets(*hear(out)) == pytest.approx(BEEPS, abs=0.05)  # some codecs delay it themselves
     assert written.times == pytest.approx([number / FPS for number in range(round(SECONDS * FPS))], abs=1e-3)
     assert abs(written.whole_s - SECONDS) <= 1 / FPS
+
+
+def test_what_lacks_its_header_is_not_copied(tmp_path: Path) -> None:
+    path = source(tmp_path, "mkv", "libopus")
+    data = path.read_bytes()
+    assert data.count(b"\x63\xa2\x93OpusHead") == 1  # 19 bytes of Matroska's CodecPrivate, which become a void
+    path.write_bytes(data.replace(b"\x63\xa2\x93OpusHead", b"\xec\x94\0OpusHead"))
+    out = with_sound_of(path)
+    assert look(out).sound == "aac"
+    assert onsets(*hear(out)) == pytest.approx(BEEPS, abs=0.05)
 
 
 def test_what_is_copied_is_not_encoded_anew(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from posecli.errors import InputError, OutputError, UsageError
 from posecli.options import Codec, VideoOptions
 from posecli.poses import Poses
+from posecli.pyav import av
 from posecli.sinks import FrameOutputError
 from posecli.sinks.video import VideoSink, VideoWriter
 from posecli.sources import Clip, Failure, Frame, Input
@@ -198,10 +199,10 @@ def test_what_a_video_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: VideoWriter, packets: object) -> None:
+    def full(self: VideoWriter, frame: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(VideoWriter, "_take", full)
+    monkeypatch.setattr(VideoWriter, "_encode", full)
     with (
         video_sink(tmp_path) as sink,
         pytest.raises(OutputError, match=r"a.mp4: cannot be written \(No space") as caught,
@@ -228,3 +229,41 @@ def test_sound_goes_along(tmp_path: Path, fields: dict[str, Any], audio: bool, e
         for frame in frames(of, 5):
             sink.write(frame, NOBODY)
     assert look(tmp_path / "out" / "in.mp4").sound == expected
+
+
+def test_a_picture_that_no_encoder_takes_costs_its_own_video_only(tmp_path: Path) -> None:
+    large, other = clip("large.mov"), clip("b.mov", 1)
+    with video_sink(tmp_path) as sink:
+        puts = [sink.prepare(Frame(flat(0, (8, 17_000)), n, n / 25, large.name, large), NOBODY) for n in range(2)]
+        with pytest.raises(FrameOutputError, match=r"large.mp4: libx264 cannot encode 17000x8 px; use another --codec"):
+            puts[0]()
+        puts[1]()  # said once
+        sink.write(Frame(flat(0, (8, 17_000)), 2, 0.08, large.name, large), NOBODY)
+        for frame in frames(other, 3):
+            sink.write(frame, NOBODY)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.mp4"]
+    assert len(look(tmp_path / "b.mp4").images) == 3
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, codec: Codec) -> None:
+    wide = clip(pixel_aspect=Fraction(16, 11))
+    with video_sink(tmp_path, codec=codec) as sink:
+        for frame in frames(wide, 2):
+            sink.write(frame, NOBODY)
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        stream = file.streams.video[0]
+        assert (stream.width, stream.height) == (64, 48)
+        assert stream.sample_aspect_ratio == Fraction(16, 11)
+
+
+@pytest.mark.parametrize(("aspect", "size"), [(Fraction(16, 11), (93, 48)), (Fraction(1, 2), (32, 48))])
+def test_pixels_of_a_gif_become_square(tmp_path: Path, aspect: Fraction, size: tuple[int, int]) -> None:
+    of = clip(pixel_aspect=aspect)
+    with video_sink(tmp_path, codec="gif") as sink:
+        for frame in frames(of, 2):
+            sink.write(frame, NOBODY)
+        sink.write(Frame(flat(100, (96, 128)), 2, 0.08, of.name, of), NOBODY)
+    images = look(tmp_path / "a.gif").images
+    assert [(image.shape[1], image.shape[0]) for image in images] == [size] * 3
+    assert images[2].min() > 80  # the same shape needs no bars

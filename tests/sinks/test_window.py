@@ -86,7 +86,8 @@ class FakeHighGui:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("namedWindow", "resizeWindow", "imshow", "destroyWindow"):
             monkeypatch.setattr(cv2, name, lambda *given, name=name: self.calls.append((name, given)))
-        monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: self.code)
+        monkeypatch.setattr(cv2, "waitKeyEx", lambda wait_ms: self.code)
+        monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: self.code & 0xFF if self.code >= 0 else -1)
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *given: self.visible)
         monkeypatch.setattr(window_module, "check_display", lambda: None)
 
@@ -117,6 +118,44 @@ def test_a_window_of_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     assert screen.is_closed()
     screen.close()
     assert [name for name, _ in gui.calls].count("destroyWindow") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        (-1, None),
+        (0x1B, "\x1b"),
+        (0xFF1B, "\x1b"),  # Esc, as X calls it
+        (0x100020, " "),  # with Num Lock on
+        (0xFF51, None),  # the left arrow, whose low byte is Q
+        (0xFF52, None),  # up: R
+        (0xFF53, None),  # right: S
+        (0xFFE1, None),  # shift
+        (0xF702, None),  # and of macOS
+    ],
+)
+def test_keys_without_a_character_are_none(code: int, key: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    gui = FakeHighGui()
+    gui.install(monkeypatch)
+    gui.code = code
+    assert OpenCvScreen().key(1) == (None if key is None else ord(key))
+
+
+def test_a_screen_is_opened_and_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    gui = FakeHighGui()
+    gui.install(monkeypatch)
+    screen = OpenCvScreen()
+    for _ in range(2):
+        screen.open("title")
+    screen.close()
+
+    def refuse(*given: object) -> None:
+        raise cv2.error("NULL guiReceiver (please create a window)")
+
+    monkeypatch.setattr(cv2, "getWindowProperty", refuse)  # as Qt does after the last window
+    screen.close()
+    assert screen.is_closed()
+    assert [name for name, _ in gui.calls] == ["namedWindow", "destroyWindow"]
 
 
 def test_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:

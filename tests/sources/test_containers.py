@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from image_files import box, exif_block, gradient, jpeg_with_exif, png_with_exif, webp_with_exif
 from posecli.opencv import cv2
-from posecli.sources.containers import exif_orientation, has_whole_box, inspect, looks_like_video, media_brands
+from posecli.sources.containers import (
+    exif_orientation,
+    has_whole_box,
+    inspect,
+    is_cut_video,
+    looks_like_video,
+    media_brands,
+)
 from posecli.sources.reading import _upright
 
 UPRIGHT = gradient(24, 40)
@@ -198,3 +205,45 @@ def test_videos_by_their_first_bytes(data: bytes) -> None:
 
 def test_what_is_no_video_by_its_first_bytes() -> None:
     assert not any(looks_like_video(data) for data in (b"", b"hello", b"RIFF\1\1\1\1WEBP", b"G" * 100, JPEG, PNG))
+
+
+EBML = b"\x1aE\xdf\xa3\x84webm"
+SEGMENT = b"\x18S\x80g"
+
+
+@pytest.mark.parametrize(
+    ("data", "needs"),
+    [
+        (b"RIFF" + struct.pack("<I", 20) + b"AVI " + bytes(16), 28),
+        (EBML + SEGMENT + b"\x01\0\0\0\0\0\0\x20" + bytes(32), 9 + 12 + 32),
+        (EBML + SEGMENT + b"\xa0" + bytes(32), 9 + 5 + 32),
+        (FTYP + box(b"moov") + box(b"moof") + box(b"mdat", bytes(9)), len(FTYP) + 8 + 8 + 17),
+    ],
+)
+def test_videos_that_tell_their_length(data: bytes, needs: int) -> None:
+    assert not is_cut_video(io.BytesIO(data))
+    assert not is_cut_video(io.BytesIO(data[:needs]))
+    assert not is_cut_video(io.BytesIO(data + b"junk"))
+    assert is_cut_video(io.BytesIO(data[: needs - 1]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"AVI ",  # written where nobody could go back to say
+        b"RIFF" + struct.pack("<I", 0) + b"AVI ",  # under way
+        b"RIFF" + struct.pack("<I", 999) + b"WEBP",
+        EBML + SEGMENT + b"\x01" + b"\xff" * 7,
+        EBML + SEGMENT + b"\xff",
+        EBML + SEGMENT,
+        EBML + SEGMENT + b"\0",
+        EBML,
+        EBML[:4],
+        EBML + b"\xec\x80" + SEGMENT,
+        FTYP + box(b"moov") + box(b"mdat", bytes(9))[:-1],  # its index says which frames there are
+        FTYP,
+    ],
+)
+def test_videos_of_which_the_length_is_not_known(data: bytes) -> None:
+    assert not is_cut_video(io.BytesIO(data))

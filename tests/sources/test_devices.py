@@ -134,6 +134,7 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
         ("C:/clips/a.mp4", None, False, "a.mp4"),
         ("rtsp://me:secret@10.0.0.7:554/live/door?token=1", None, True, "door"),
         ("http://host/", None, True, "host"),
+        ("http://[half/an/address", None, True, "stream"),
     ],
 )
 def test_what_a_source_is(source: str, camera: int | None, address: bool, name: str) -> None:

@@ -92,6 +92,38 @@ def test_a_file_that_was_cut_gives_what_was_before(tmp_path: Path, kept: int, pa
         playback.check_end()
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.avi", "rawvideo")])
+@pytest.mark.parametrize("kept", [1, 7, 11])
+def test_a_file_without_an_index_at_its_front_may_be_cut_too(tmp_path: Path, name: str, codec: str, kept: int) -> None:
+    path = write_video(tmp_path / name, every_40_ms(12), codec=codec)
+    at, _ = places(path)[kept]
+    path.write_bytes(path.read_bytes()[:at])
+    shown, playback = play(path)
+    assert 0 <= kept - len(shown) <= 2
+    assert [number for number, _ in shown] == list(range(len(shown)))
+    with pytest.raises(InputError, match=rf"{name}: cut off after {len(shown)} frames; get a fresh copy of it"):
+        playback.check_end()
+
+
+def test_a_recording_may_end_in_the_middle_of_a_fragment(tmp_path: Path) -> None:
+    settings = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    path = write_video(tmp_path / "a.mp4", every_40_ms(36), container=settings)
+    at, _ = places(path)[30]
+    path.write_bytes(path.read_bytes()[:at])
+    shown, playback = play(path)
+    assert 28 <= len(shown) <= 30
+    with pytest.raises(InputError, match=rf"a.mp4: cut off after {len(shown)}( of \d+)? frames; get a fresh copy"):
+        playback.check_end()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4"])
+def test_a_whole_file_is_not_taken_for_one_that_was_cut(tmp_path: Path, name: str) -> None:
+    codec = "rawvideo" if name == "a.avi" else "libx264"
+    shown, playback = play(write_video(tmp_path / name, every_40_ms(12), codec=codec))
+    assert len(shown) == 12
+    playback.check_end()
+
+
 def test_a_recording_under_way_gives_what_is_there(tmp_path: Path) -> None:
     settings = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     path = write_video(tmp_path / "a.mp4", every_40_ms(36), container=settings)

@@ -63,6 +63,25 @@ def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec:
         assert np.abs(frame.image.astype(int) - level(frame.index)).max() <= 2
 
 
+@pytest.mark.parametrize(
+    ("name", "turned", "aspect", "expected"),
+    [
+        ("a.mp4", 0, None, Fraction(1)),
+        ("a.mp4", 0, Fraction(16, 11), Fraction(16, 11)),
+        ("a.mkv", 0, Fraction(4, 3), Fraction(4, 3)),
+        ("a.mp4", 1, Fraction(16, 11), Fraction(11, 16)),
+        ("a.mp4", 2, Fraction(16, 11), Fraction(16, 11)),
+    ],
+)
+def test_a_clip_says_how_wide_its_pixels_are(
+    tmp_path: Path, name: str, turned: int, aspect: Fraction | None, expected: Fraction
+) -> None:
+    frames, _ = play(write_video(tmp_path / name, every_40_ms(3), turned=turned, aspect=aspect))
+    assert frames[0].clip is not None
+    assert frames[0].clip.pixel_aspect == expected
+    assert frames[0].image.shape == ((SIZE[0], SIZE[1], 3) if turned % 2 else (SIZE[1], SIZE[0], 3))
+
+
 def test_uneven_times_are_exact(uneven: Path) -> None:
     frames, _ = play(uneven)
     assert [frame.time_s for frame in frames] == [ms / 1000 for ms in UNEVEN_MS]

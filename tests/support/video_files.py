@@ -41,6 +41,7 @@ def write_video(
     size: tuple[int, int] = SIZE,
     key_every: int = 12,
     turned: int = 0,  # MP4 only: quarters anticlockwise by which players are to turn it
+    aspect: Fraction | None = None,  # width by height of a pixel
     audio: bool = False,
     container: Mapping[str, str] | None = None,
     pictures: Sequence[NDArray[np.uint8]] | None = None,
@@ -52,6 +53,8 @@ def write_video(
         stream.width, stream.height = size
         stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p"
         stream.codec_context.gop_size = key_every
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         stream.codec_context.time_base = Fraction(1, TICKS)
         if codec == "libx264":
             stream.options = {"crf": "5", "bf": "2", "threads": "1", "x264-params": "scenecut=0"}

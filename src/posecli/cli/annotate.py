@@ -10,7 +10,6 @@ from posecli.cli.estimator_options import with_estimator_options
 from posecli.options import (
     CRFS,
     Background,
-    Codec,
     EstimatorOptions,
     Exists,
     FollowOptions,
@@ -27,7 +26,11 @@ def annotate(
     output: Annotated[
         Path,
         option(
-            "-o", "--output", metavar="DIR", help="Folder of the results; its tree is the input's.", panel=OUTPUT_PANEL
+            "-o",
+            "--output",
+            metavar="DIR|FILE",
+            help="Folder of the results; its tree is the input's. Of a single input also the file, such as out.mp4.",
+            panel=OUTPUT_PANEL,
         ),
     ] = Path("posecli-out"),
     poses: Annotated[
@@ -76,14 +79,15 @@ def annotate(
     labels: Labels = False,
     scores: Scores = False,
     codec: Annotated[
-        str,
+        str | None,
         option(
             "--codec",
             metavar="NAME",
-            help="Of videos: h264 plays everywhere; hevc, av1, vp9, mpeg4, or gif for short clips.",
+            help="Of videos: h264 plays everywhere; hevc, av1, vp9, mpeg4, or gif for short clips. "
+            "[dim]\\[default: h264, or as -o says][/]",
             panel=VIDEO_PANEL,
         ),
-    ] = "h264",
+    ] = None,
     crf: Annotated[
         int | None,
         option(
@@ -111,6 +115,7 @@ def annotate(
     For example: posecli annotate photos clip.mp4 --recursive -o out --poses out/poses.json
     """
     from posecli.cli import runs
+    from posecli.cli.targets import codec_for
     from posecli.draw import DrawStyle
 
     runs.annotate(
@@ -127,7 +132,7 @@ def annotate(
         options,
         taking,
         following,
-        VideoOptions(check_choice("codec", codec, Codec), crf, audio),
+        VideoOptions(codec_for(output, codec), crf, audio),
         recursive=recursive,
         poses=poses,
         poses_format=poses_format,

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from posecli.cli.console import above, console, say_error
 from posecli.cli.starting import started
+from posecli.cli.targets import Target, target_of
 from posecli.draw import DrawStyle, draw
 from posecli.errors import PosecliWarning, UsageError
 from posecli.estimate import Estimator, make_estimator
@@ -35,7 +36,7 @@ from posecli.sources import Clip, Failure, Frame, Inputs
 
 def annotate(
     inputs: Sequence[str],
-    folder: Path,
+    output: Path,
     style: DrawStyle,
     options: EstimatorOptions,
     taking: InputOptions,
@@ -52,11 +53,11 @@ def annotate(
     workers: int | None,
     quiet: bool,
 ) -> None:
-    """Write each input's picture or video below `folder`, and the poses of all to `poses` in the same pass."""
+    """Write each input's picture or video to `output`, and the poses of all to `poses` in the same pass."""
     if poses is not None:
         poses_format = format_of(poses, poses_format, "--poses-format")
-    source = Inputs.from_inputs(inputs, recursive=recursive, exclude=folder, stdin=sys.stdin, taking=taking)
-    results = _results(source, folder, style, image_format, exists, video)
+    source = Inputs.from_inputs(inputs, recursive=recursive, exclude=output, stdin=sys.stdin, taking=taking)
+    results = _results(source, target_of(output, source, image_format), style, exists, video)
     results.plan(source.entries)
     todo = source.refusing(results.refusal)
     if exists == "skip":
@@ -74,15 +75,14 @@ def annotate(
     if poses is not None and poses_format is not None:
         sinks.append(open_poses(poses, poses_format, header(estimator, following), options.min_part_score))
         sinks[-1].plan(source.entries)
-    wrote = f"{folder} and {poses}" if poses not in (None, "-") else str(folder)
+    wrote = f"{output} and {poses}" if poses not in (None, "-") else str(output)
     work(todo, estimator, sinks, following, batch_size=batch_size, workers=workers, quiet=quiet, wrote=wrote)
 
 
 def _results(
     source: Inputs,
-    folder: Path,
+    target: Target,
     style: DrawStyle,
-    image_format: str | None,
     exists: Exists | None,
     video: VideoOptions,
 ) -> AnnotatedSink:
@@ -98,8 +98,9 @@ def _results(
     if has_videos(source):
         from posecli.sinks.video import VideoSink  # here, as photos do without FFmpeg
 
-        videos = VideoSink(folder, render, video, exists, needs_alpha=is_transparent)
-    return AnnotatedSink(ImageSink(folder, render, image_format, exists, needs_alpha=is_transparent), videos)
+        videos = VideoSink(target.folder, render, video, exists, is_transparent, target.file)
+    pictures = ImageSink(target.folder, render, target.image_format, exists, is_transparent, target.file)
+    return AnnotatedSink(pictures, videos)
 
 
 def has_videos(source: Inputs) -> bool:

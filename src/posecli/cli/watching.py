@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
 from posecli.cli.console import console
-from posecli.cli.runs import header, ready_estimator
 from posecli.draw import DrawStyle
 from posecli.errors import UsageError
 from posecli.files import exists
 from posecli.follow import Follower
 from posecli.live.adaptive import Adaptive
+from posecli.live.preview import preview
 from posecli.live.recording import POSES_SUFFIX
 from posecli.live.session import Session, Settings
 from posecli.options import EstimatorOptions, FollowOptions
-from posecli.pipeline import Report, run
 from posecli.sinks import Sink, format_of, open_poses
-from posecli.sinks.window import Screen, Window, check_display
+from posecli.sinks.window import OpenCvScreen, Screen, Window, check_display
 from posecli.sources.devices import (
     DEFAULT_RESOLUTION,
     CameraOptions,
@@ -33,6 +35,10 @@ from posecli.sources.devices import (
     stream_name,
 )
 from posecli.sources.live import LiveSource
+
+if TYPE_CHECKING:
+    from posecli.estimate import Estimator
+    from posecli.pipeline import Report
 
 TITLE = "posecli"
 RECORDED = ".mp4"
@@ -68,37 +74,78 @@ def watch(
 ) -> None:
     """Show, record and write what a camera sees, until a key, a signal or the end of a file ends it.
 
-    `source` and `screen` stand for those that are asked for.
+    The window opens at once, while the model is loaded. `source` and `screen` stand for those that are asked for.
     """
     _check(request)
-    if request.has_window and screen is None:
+    if not request.has_window:
+        screen = None
+    elif screen is None:
         check_display()  # before the camera's light goes on
+        screen = OpenCvScreen()
     with live_source(request) if source is None else source as source:
-        estimator = ready_estimator(options, fetch=fetch, quiet=quiet)
-        session = Session(
-            source,
-            estimator,
-            Settings(request.folder, style, _is_mirrored(request, options), must_record=request.record is not None),
-            adaptive=None if request.target_fps is None else Adaptive(request.target_fps, options.size, options.stride),
-            say=partial(_say, quiet),
-        )
-        if request.record is not None:
-            session.recorder.start(request.record)
-        sinks: list[Sink] = [session.recorder]
-        if request.poses is not None:
-            how = poses_format(request.poses)
-            sinks.append(open_poses(request.poses, how, header(estimator), options.min_part_score))
-        if request.has_window:
-            window = Window(TITLE, session, screen)
-            sinks.insert(0, window)
-            session.meanwhile = window.refresh
-        report, follow = Report(), Follower(following, options.min_part_score)
-        start_s = source.now_s  # the camera has been open for longer
+        load = partial(ready, options, fetch=fetch, quiet=quiet)
+        if screen is None or fetch:  # a download is to end at once when it is interrupted
+            _watch(request, style, following, source, load(), screen, quiet=quiet)
+            return
+        screen.open(TITLE)
         try:
-            run(session.frames(), estimator, sinks, report, workers=0, follow=follow)
+            estimator, keys = preview(source, screen, load, is_mirrored=_is_mirrored(request, options))
+            if estimator is not None:
+                _watch(request, style, following, source, estimator, screen, keys, quiet=quiet)
         finally:
-            if not quiet and report.images:
-                console().print(_summary(report, source.now_s - start_s, request), soft_wrap=True)
+            screen.close()
+
+
+def ready(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> Estimator:
+    """Load what takes long to load, PyTorch above all, and make the estimator."""
+    from posecli.cli.runs import ready_estimator
+
+    return ready_estimator(options, fetch=fetch, quiet=quiet)
+
+
+def _watch(
+    request: Request,
+    style: DrawStyle,
+    following: FollowOptions,
+    source: LiveSource,
+    estimator: Estimator,
+    screen: Screen | None = None,
+    keys: Sequence[int] = (),
+    *,
+    quiet: bool,
+) -> None:
+    """Run the loop with all that it needs; `keys` were pressed before."""
+    from posecli.cli.runs import header  # here, as they bring PyTorch
+    from posecli.pipeline import Report, run
+
+    options, must_record = estimator.options, request.record is not None
+    session = Session(
+        source,
+        estimator,
+        Settings(request.folder, replace(style, fades=True), _is_mirrored(request, options), must_record),
+        adaptive=None if request.target_fps is None else Adaptive(request.target_fps, options.size, options.stride),
+        say=partial(_say, quiet),
+    )
+    if request.record is not None:
+        session.recorder.start(request.record)
+    # Without a window no key begins a recording, and once nobody reads the poses there is nothing left to do.
+    sinks: list[Sink] = [session.recorder] if screen is not None or must_record else []
+    if request.poses is not None:
+        how = poses_format(request.poses)
+        sinks.append(open_poses(request.poses, how, header(estimator, following), options.min_part_score))
+    if screen is not None:
+        window = Window(TITLE, session, screen)
+        sinks.insert(0, window)
+        session.meanwhile = window.refresh
+    for key in keys:
+        session.press(key)
+    report, follow = Report(), Follower(following, options.min_part_score)
+    start_s = source.now_s  # the camera has been open for longer
+    try:
+        run(session.frames(), estimator, sinks, report, batch_size=1, workers=0, follow=follow)
+    finally:
+        if not quiet and report.images:
+            console().print(_summary(report, source.now_s - start_s, request), soft_wrap=True)
     if report.exit_code or session.has_failed:
         raise typer.Exit(report.exit_code or 1)
 
@@ -135,6 +182,9 @@ def _check(request: Request) -> None:
         for path in (request.record, request.record.with_suffix(POSES_SUFFIX)):
             if exists(path):
                 raise UsageError(f"{path} is there already, and a recording cannot be made again; choose another name")
+        beside = request.record.with_suffix(POSES_SUFFIX)
+        if request.poses not in (None, "-") and os.path.realpath(str(request.poses)) == os.path.realpath(beside):
+            raise UsageError(f"--poses {beside}: the recording's own poses go there; choose another name")
 
 
 def _resolution(text: str | None) -> tuple[int, int]:

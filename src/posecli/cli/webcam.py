@@ -23,6 +23,7 @@ from posecli.cli.estimator_options import with_estimator_options
 from posecli.errors import UsageError
 from posecli.options import EstimatorOptions, FollowOptions, StyleName, check_choice
 
+TARGET_FPS = 20
 QUALITY = "fast"  # what holds 20 frames a second on two cores
 
 
@@ -117,8 +118,14 @@ def _webcam(
         flag("--adaptive", help="Look less closely whenever --target-fps is not reached.", panel=RUN_PANEL),
     ] = False,
     target_fps: Annotated[
-        float, option("--target-fps", metavar="N", help="Frames a second that --adaptive holds.", panel=RUN_PANEL)
-    ] = 20.0,
+        float | None,
+        option(
+            "--target-fps",
+            metavar="N",
+            help=f"Frames a second that --adaptive holds. [dim]\\[default: {TARGET_FPS}][/]",
+            panel=RUN_PANEL,
+        ),
+    ] = None,
     *,
     options: EstimatorOptions,
     fetch: bool,
@@ -134,6 +141,8 @@ def _webcam(
     """
     if batch_size is not None or workers is not None:
         raise UsageError("--batch-size and --workers have no use here: each frame is shown before the next is taken")
+    if target_fps is not None and not adaptive:
+        raise UsageError("--target-fps is what --adaptive holds; add --adaptive, or leave it out")
     from posecli.cli import watching
     from posecli.draw import DrawStyle
 
@@ -148,7 +157,7 @@ def _webcam(
             poses=poses,
             record=record,
             folder=output,
-            target_fps=target_fps if adaptive else None,
+            target_fps=(TARGET_FPS if target_fps is None else target_fps) if adaptive else None,
         ),
         DrawStyle(check_choice("style", style, StyleName), "original", boxes, labels, scores, options.min_part_score),
         options,

@@ -15,7 +15,7 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Runs without the GIL. Calls are inlined: otherwise each passes every array as a dozen words. No checks for division by
-# zero: what is divided by is a stride.
+# zero: what is divided by is never 0.
 SETTINGS: dict[str, Any] = {"nogil": True, "forceinline": True, "error_model": "numpy"}
 
 

@@ -1,8 +1,8 @@
-"""Draw poses over an image: pure functions from pixels to pixels.
+"""Draw poses over an image: pure functions from pixels to pixels. Numba is imported by the first drawing.
 
 A person is drawn as limbs, then joints, the best-scoring person last and so on top; boxes lie below everybody, captions
 above. Every colour is (r, g, b, 255): on a transparent background the canvas has four channels and starts as zeros, so
-that each stroke composes premultiplied colour and coverage alike; `_straight` divides the coverage out at the end.
+that each stroke composes premultiplied colour and coverage alike; `straighten` divides the coverage out at the end.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import numpy as np
 
 from posecli.draw.captions import draw_boxes, draw_captions
 from posecli.draw.classic import draw_classic
-from posecli.draw.modern import draw_modern
 from posecli.draw.people import PALETTE, Image, gather
 from posecli.draw.style import MODERN, DrawStyle
-from posecli.opencv import cv2
 from posecli.options import Background
 from posecli.poses import Poses
 
@@ -38,10 +36,16 @@ def draw(image: Image, poses: Poses, style: DrawStyle = MODERN) -> Image:
     if style.name == "classic":
         draw_classic(canvas, people)
     else:
+        from posecli.draw.modern import draw_modern
+
         draw_modern(canvas, people)
     if style.labels or style.scores:
         draw_captions(canvas, people, style.boxes)
-    return _straight(canvas) if style.background == "transparent" else canvas
+    if style.background == "transparent":
+        from posecli.draw.strokes import straighten
+
+        straighten(canvas)
+    return canvas
 
 
 def _background(image: Image, background: Background) -> Image:
@@ -49,15 +53,3 @@ def _background(image: Image, background: Background) -> Image:
     if background == "original":
         return np.array(image, order="C")
     return np.zeros((*image.shape[:2], 4 if background == "transparent" else 3), np.uint8)
-
-
-def _straight(canvas: Image) -> Image:
-    """Turn premultiplied colours into straight ones, in place."""
-    coverage = np.asarray(cv2.extractChannel(canvas, 3))
-    partly = np.flatnonzero(coverage - np.uint8(1) < 254)  # 1 to 254, as 0 wraps to 255
-    pixels = canvas.view(np.uint32).reshape(-1)  # a view; whole pixels are quicker to pick than channels
-    rgba = pixels[partly].view(np.uint8).reshape(-1, 4)
-    scale = 255 / rgba[:, 3:].astype(np.float32)
-    rgba[:, :3] = np.minimum(rgba[:, :3] * scale + 0.5, 255)
-    pixels[partly] = rgba.view(np.uint32)[:, 0]
-    return canvas

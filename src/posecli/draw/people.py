@@ -42,7 +42,7 @@ JOINT_RADIUS = 1.1  # line widths
 
 SHIFT = 4  # fractional bits of the coordinates handed to OpenCV
 ONE = 1 << SHIFT
-REACH = 1 << 14  # px beyond the image at which lines are cut: far within OpenCV's fixed point, invisible in the picture
+REACH = 1 << 14  # px beyond the image at which lines are cut: within fixed point and single precision, out of sight
 
 
 @dataclass(frozen=True, slots=True)

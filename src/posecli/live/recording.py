@@ -15,14 +15,16 @@ from posecli.poses import Poses
 from posecli.sinks.base import Sink
 from posecli.sinks.images import Render
 from posecli.sinks.structured import JsonLinesSink
-from posecli.sinks.video import VideoWriter
 from posecli.sources import Frame, Input
 from posecli.sources.live import TIME_BASE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from posecli.sinks.encoding import VideoWriter
+
 POSES_SUFFIX = ".jsonl"
+LONGEST_GAP_S = 3600.0  # that a frame may last: after some hours MP4 would lose count
 
 
 @dataclass
@@ -33,16 +35,18 @@ class _Recording:
     video: VideoWriter
     poses: JsonLinesSink
     hw: tuple[int, int]  # px
-    start_s: float  # time of its first frame
+    start_s: float  # time of its first frame, later by what was left out since
+    last_s: float  # time of its last frame
     count: int = 0  # of its frames
 
 
 class Recorder(Sink):
     """Records whenever it is on: `start` and `stop` may be called between any two frames.
 
-    In a recording the time begins at 0 and frames are counted from there, so that the lines of poses go with its video.
-    Where the pictures change their size, as a camera's may that was lost, a new recording goes on. A recording that
-    cannot be written is over: what there is of it stays, `on_error` hears of it, and what raises there ends the run.
+    In a recording the time begins at 0 and frames are counted from there, so that the lines of poses go with its video;
+    pauses are left out. Where the pictures change their size, as a camera's may that was lost, or none has come for
+    longer than LONGEST_GAP_S, a new recording goes on. A recording that cannot be written is over: what there is of it
+    stays, `on_error` hears of it, and what raises there ends the run.
     """
 
     def __init__(self, render: Render, min_part_score: float, on_error: Callable[[OutputError], None]) -> None:
@@ -51,6 +55,7 @@ class Recorder(Sink):
         self._on_error = on_error
         self._path: Path | None = None  # what is recorded to, or will be from the next frame on
         self._recording: _Recording | None = None
+        self._pauses: list[tuple[float, float]] = []  # begin and end, s; after the last frame
         self.seconds = 0.0  # of the recording so far
 
     @property
@@ -68,6 +73,10 @@ class Recorder(Sink):
         recording, self._recording, self._path, self.seconds = self._recording, None, None, 0.0
         if recording is not None:
             recording.files.close()
+
+    def leave_out(self, start_s: float, end_s: float) -> None:
+        """There was a pause, of which no recording is to know."""
+        self._pauses.append((start_s, end_s))
 
     def __enter__(self) -> Self:
         return self
@@ -94,24 +103,37 @@ class Recorder(Sink):
     def _write(self, path: Path, frame: Frame, poses: Poses) -> None:
         image = self._render(frame, poses)
         hw = image.shape[0], image.shape[1]
-        if self._recording is not None and self._recording.hw != hw:
+        self._leave_out_pauses(_time(frame))
+        recording = self._recording
+        if recording is not None and (recording.hw != hw or _time(frame) - recording.last_s > LONGEST_GAP_S):
             self.start(path := free_path(path))
         if self._recording is None:
             self._recording = self._opened(path, hw, frame)
         recording = self._recording
-        self.seconds = _time(frame) - recording.start_s
+        recording.last_s = _time(frame)
+        self.seconds = recording.last_s - recording.start_s
         recording.video.write(recording.video.prepare(image), self.seconds)
         recording.poses.write(replace(frame, index=recording.count, time_s=self.seconds), poses)
         recording.count += 1
 
+    def _leave_out_pauses(self, time_s: float) -> None:
+        """Have the pauses that began before this time, that of the next frame, take no time in the recording."""
+        for start_s, end_s in self._pauses:
+            if start_s < time_s and self._recording is not None:
+                self._recording.start_s += min(end_s, time_s) - start_s
+                self._recording.last_s += min(end_s, time_s) - start_s
+        self._pauses = [pause for pause in self._pauses if pause[0] >= time_s]
+
     def _opened(self, path: Path, hw: tuple[int, int], frame: Frame) -> _Recording:
+        from posecli.sinks.encoding import VideoWriter  # here, as a window opens sooner without FFmpeg
+
         fps = None if frame.clip is None else frame.clip.fps
         with ExitStack() as files:
             poses = JsonLinesSink(str(path.with_suffix(POSES_SUFFIX)), self._min_part_score)
             files.enter_context(poses)
             video = VideoWriter(path, hw, time_base=TIME_BASE, fps=fps, fragmented=True)
             files.enter_context(video)
-            return _Recording(files.pop_all(), video, poses, hw, _time(frame))
+            return _Recording(files.pop_all(), video, poses, hw, _time(frame), _time(frame))
 
 
 def free_path(path: Path) -> Path:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecli.draw import DrawStyle, draw
 from posecli.errors import OutputError
-from posecli.estimate import Estimator
 from posecli.files import write_whole
 from posecli.live.adaptive import Adaptive
 from posecli.live.keys import Action, action_of
@@ -26,6 +25,9 @@ from posecli.options import QUALITIES, EstimatorOptions, QualityName
 from posecli.poses import Poses
 from posecli.sources import Frame
 from posecli.sources.live import LiveSource
+
+if TYPE_CHECKING:
+    from posecli.estimate import Estimator
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -78,6 +80,7 @@ class Session:
         self._trouble: str | None = None
         self._shows_help = False
         self._is_paused = self._was_paused = False
+        self._paused_at_s = 0.0
         self.recorder = Recorder(self._drawn, settings.style.min_part_score, self.recording_failed)
         self.meanwhile: Callable[[], None] = lambda: None  # what to do while no frame comes
         self.has_failed = False  # a file that was asked for could not be written
@@ -89,12 +92,15 @@ class Session:
         two: taking the next one instead costs a few frames a second, and shows what happens a third sooner.
         """
         busy_s = math.inf  # that the last frame took
-        while not self._source.is_over:
+        while True:
             frame = self._source.take(WAIT_S, FRESH * busy_s)
-            self._tell(self._source.trouble)
             if frame is None:
+                if self._source.is_over:
+                    return
+                self._tell(self._source.trouble)
                 self.meanwhile()
                 continue
+            self._tell(self._source.trouble)
             taken_s = self._source.now_s
             yield frame
             if not self._was_paused:
@@ -192,6 +198,10 @@ class Session:
     def _pause(self) -> None:
         self._is_paused = not self._is_paused
         self._was_paused = True
+        if self._is_paused:
+            self._paused_at_s = self._source.now_s
+        else:
+            self.recorder.leave_out(self._paused_at_s, self._source.now_s)
         self._meter.forget()
 
     def _save_picture(self) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -20,15 +19,15 @@ from statistics import median_low
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from posecli.errors import OutputError, PosecliWarning
 from posecli.files import cannot_write, temporary_beside
 from posecli.options import Codec, crf_of
 from posecli.pyav import av
+from posecli.sinks.base import FrameOutputError
 from posecli.sinks.codecs import ENCODERS, check_codec, coarsened
-from posecli.sinks.fitting import Image, even, letterboxed, to_yuv
+from posecli.sinks.fitting import BT709, LIMITED_RANGE, SQUARE, Image, even, letterboxed, to_yuv
 from posecli.sinks.sound import Sound, SoundError
+from posecli.sources.pixels import to_rgb
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -41,7 +40,6 @@ MOST_FPS = 240  # that AV1's encoder believes
 KEYFRAME_S = 2.0  # at most so far apart, for players that seek
 FRAGMENT_S = 1.0  # of a recording; what is lost at most when its program is killed
 STEPS_REMEMBERED = 31  # between frames, of which the median is how long the last one lasts
-_BT709, _LIMITED_RANGE = 1, 1  # as FFmpeg, and every video format, numbers them
 
 
 class VideoWriter:
@@ -53,8 +51,8 @@ class VideoWriter:
 
     `audio` is a file or an address whose first audio stream goes along, from the time of the first frame to the end of
     the last one; where that cannot be, the video has none, and a PosecliWarning says so. It does not go with
-    `fragmented`. `crf` is the codec's own measure of quality: lower is better. Raises UsageError where that is out of
-    range, or where PyAV lacks the codec.
+    `fragmented`. `pixel_aspect` is the width by the height of a pixel. `crf` is the codec's own measure of quality:
+    lower is better. Raises UsageError where that is out of range, or where PyAV lacks the codec.
     """
 
     def __init__(
@@ -68,6 +66,7 @@ class VideoWriter:
         fps: float | None = None,
         fragmented: bool = False,
         audio: Path | str | None = None,
+        pixel_aspect: Fraction = SQUARE,
     ) -> None:
         if fragmented and audio is not None:
             raise ValueError("audio: recordings have none")
@@ -79,6 +78,7 @@ class VideoWriter:
         self._fps = fps
         self._is_fragmented = fragmented
         self._audio = audio
+        self._pixel_aspect = pixel_aspect
         self._target = Path(os.path.realpath(path))  # behind a symbolic link: the link stays
         self._place = self._target if fragmented else temporary_beside(self._target)
         self._output: OutputContainer | None = None
@@ -90,6 +90,7 @@ class VideoWriter:
         self._steps: deque[int] = deque(maxlen=STEPS_REMEMBERED)  # ticks between frames
         self._held: Packet[VideoStream] | None = None  # the newest: how long it lasts, the next one tells
         self._whole_bytes = 0  # of a recording: up to the end of its last whole fragment
+        self._encoded: deque[list[Packet[VideoStream]]] = deque()  # what the encoder gave, call by call, not muxed yet
         self._is_torn = False  # an encoded frame may be lost; those after it could not be decoded
 
     def __enter__(self) -> Self:
@@ -105,19 +106,20 @@ class VideoWriter:
         return to_yuv(image if image.shape[:2] == self._hw else letterboxed(image, self._hw))
 
     def write(self, prepared: av.VideoFrame, time_s: float) -> None:
-        """Encode the next frame, which comes at `time_s`. Raises OutputError where the file cannot be written."""
-        was_torn, self._is_torn = self._is_torn, True  # until this is through: Ctrl-C may come anywhere
+        """Encode the next frame, which comes at `time_s`.
+
+        Raises OutputError where the file cannot be written, FrameOutputError where the codec takes no such pictures.
+        """
         try:
             if self._output is None:
                 self._open(time_s)
             if (prepared.height, prepared.width) != even(self._hw):
-                prepared = self.prepare(np.asarray(prepared.to_ndarray(format="rgb24"), np.uint8))
+                prepared = self.prepare(to_rgb(prepared))
             prepared.pts, prepared.time_base = self._ticks(time_s), self._time_base
-            self._take(self._stream.encode(prepared))
+            self._encode(prepared)
         except (av.error.FFmpegError, OSError) as error:
             self._abandon()
             raise video_error(self._path, error) from error
-        self._is_torn = was_torn
 
     def close(self) -> None:
         """Complete the file. Raises OutputError where that fails."""
@@ -147,7 +149,7 @@ class VideoWriter:
     def _complete(self) -> None:
         """Write what the encoder still has, and the sound up to the end of the last frame."""
         if not self._is_torn:
-            self._take(self._stream.encode(None))
+            self._encode(None)
         lasting = self._lasting()
         self._release(lasting)
         if self._sound is not None and self._output is not None:
@@ -155,13 +157,18 @@ class VideoWriter:
             self._sound.advance(self._output, end_s, end_s + frame_s)
             self._sound.finish(self._output)
 
-    def _take(self, packets: Iterable[Packet[VideoStream]]) -> None:
-        """Mux encoded packets, but for the newest."""
-        for packet in packets:
-            assert packet.pts is not None  # as the frame's
-            if self._held is not None and self._held.pts is not None:
-                self._release(packet.pts - self._held.pts)
-            self._held = packet
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        """Mux what the encoder makes of a frame, or what it still has, but for the newest packet."""
+        # In one go: Ctrl-C, which ends the first call that returns, must not part a frame from its packets.
+        self._encoded.extend(map(self._stream.encode, (frame,)))
+        was_torn, self._is_torn = self._is_torn, True  # until this is through: Ctrl-C may come anywhere
+        while self._encoded:
+            for packet in self._encoded.popleft():
+                assert packet.pts is not None  # as the frame's
+                if self._held is not None and self._held.pts is not None:
+                    self._release(packet.pts - self._held.pts)
+                self._held = packet
+        self._is_torn = was_torn
 
     def _release(self, duration: int) -> None:
         """Mux the packet that was held back, after the sound that goes before it."""
@@ -230,14 +237,15 @@ class VideoWriter:
         assert isinstance(stream, av.video.stream.VideoStream)  # as the encoder's kind
         context = stream.codec_context
         context.height, context.width = even(self._hw)
+        context.sample_aspect_ratio = self._pixel_aspect
         context.pix_fmt = "yuv420p"
         context.time_base = stream.time_base = self._time_base
         context.gop_size = max(round(rate * (FRAGMENT_S if self._is_fragmented else KEYFRAME_S)), 1)
         context.thread_type = (
             av.codec.context.ThreadType.SLICE if self._is_fragmented else av.codec.context.ThreadType.FRAME
         )
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
-        context.color_range = _LIMITED_RANGE
+        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_range = LIMITED_RANGE
         context.options = {
             **encoder.options,
             **(encoder.live if self._is_fragmented else {}),
@@ -249,7 +257,7 @@ class VideoWriter:
             context.open(strict=False)
         except av.error.FFmpegError as error:
             size = f"{context.width}x{context.height} px"
-            raise OutputError(f"{self._path}: {encoder.name} cannot encode {size}; use another --codec") from error
+            raise FrameOutputError(f"{self._path}: {encoder.name} cannot encode {size}; use another --codec") from error
         return stream
 
     def _container_options(self) -> dict[str, str]:

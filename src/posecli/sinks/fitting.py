@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from posecli.opencv import cv2
 from posecli.pyav import av
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+BT709, LIMITED_RANGE = 1, 1  # as FFmpeg, and every video format, numbers them
+SQUARE = Fraction(1)  # width by height of most videos' pixels
 
 # (3, 4): R, G, B and 1 in [0, 255] to Y in [16, 235], Cb and Cr in [16, 240], as BT.709 has it.
 _YCBCR = np.array(
@@ -33,7 +37,9 @@ def to_yuv(image: Image) -> av.VideoFrame:
     cv2.extractChannel(cv2.transform(image, _YCBCR), 0, luma)
     halved = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     chroma[:] = cv2.transform(halved, _YCBCR)[..., 1:].reshape(-1, 2).T
-    return av.VideoFrame.from_ndarray(planes.reshape(-1, width), format="yuv420p")
+    frame = av.VideoFrame.from_ndarray(planes.reshape(-1, width), format="yuv420p")
+    frame.colorspace, frame.color_range = BT709, LIMITED_RANGE
+    return frame
 
 
 def letterboxed(image: Image, hw: tuple[int, int]) -> Image:

@@ -24,7 +24,7 @@ from posecli.files import temporary_beside
 from posecli.opencv import cv2
 from posecli.pyav import av
 from posecli.sinks.encoding import STEPS_REMEMBERED, video_error
-from posecli.sinks.fitting import Image, letterboxed
+from posecli.sinks.fitting import SQUARE, Image, letterboxed
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -44,11 +44,13 @@ class GifWriter:
     """An animated GIF that repeats for ever, to be used as `VideoWriter` is: prepare, write, close.
 
     Frames keep their times to a hundredth of a second; one that comes sooner than two after the last is left out.
+    `pixel_aspect` is the width by the height of a pixel of what is given; a GIF's are square.
     """
 
-    def __init__(self, path: Path, hw: tuple[int, int]) -> None:
+    def __init__(self, path: Path, hw: tuple[int, int], pixel_aspect: Fraction = SQUARE) -> None:
         self._path = path
-        self._hw = _shrunk(hw)
+        self._hw = _shrunk(hw, pixel_aspect)
+        self._pixel_aspect = pixel_aspect
         self._target = Path(os.path.realpath(path))
         self._waiting = temporary_beside(self._target)  # its frames, until the palette is known
         self._spool: OutputContainer | None = None
@@ -67,8 +69,8 @@ class GifWriter:
         self.close()
 
     def prepare(self, image: Image) -> av.VideoFrame:
-        """Turn (H, W, 3) RGB into a frame of the GIF's size. On any thread."""
-        return to_small(image if _shrunk(image.shape[:2]) == self._hw else letterboxed(image, self._hw))
+        """Turn (H, W, 3) RGB into what is to be written. On any thread."""
+        return to_small(image, self._pixel_aspect)
 
     def write(self, prepared: av.VideoFrame, time_s: float) -> None:
         """Add the next frame, which comes at `time_s`. Raises OutputError where that cannot be."""
@@ -180,17 +182,19 @@ class GifWriter:
             self._waiting.unlink()
 
 
-def to_small(image: Image) -> av.VideoFrame:
-    """Turn (H, W, 3) RGB into a frame of at most LONGEST_SIDE px."""
-    height, width = _shrunk(image.shape[:2])
+def to_small(image: Image, pixel_aspect: Fraction = SQUARE) -> av.VideoFrame:
+    """Turn (H, W, 3) RGB into a frame of at most LONGEST_SIDE px, which are square."""
+    height, width = _shrunk(image.shape[:2], pixel_aspect)
     if (height, width) != image.shape[:2]:
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        how = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
 
 
-def _shrunk(hw: tuple[int, ...]) -> tuple[int, int]:
-    scale = min(LONGEST_SIDE / max(hw), 1.0)
-    return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
+def _shrunk(hw: tuple[int, ...], pixel_aspect: Fraction) -> tuple[int, int]:
+    height, width = float(hw[0]), float(hw[1] * pixel_aspect)
+    scale = min(LONGEST_SIDE / max(height, width), 1.0)
+    return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
 def _sampled(image: Image) -> Image:

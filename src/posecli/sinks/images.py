@@ -43,8 +43,9 @@ class ImageSink(RenderedSink):
         image_format: str | None = None,
         exists: Exists | None = None,
         needs_alpha: bool = False,
+        file: Path | None = None,
     ) -> None:
-        super().__init__(out_dir, render, exists)
+        super().__init__(out_dir, render, exists, file)
         self._suffix = None if image_format is None else _checked_suffix(image_format, needs_alpha)
         self._needs_alpha = needs_alpha
 
@@ -53,8 +54,7 @@ class ImageSink(RenderedSink):
     ) -> None:
         """Every picture is complete already."""
 
-    def path_for(self, name: str) -> Path:
-        """Where the picture of the frame called `name` goes."""
+    def _below_folder(self, name: str) -> Path:
         own = PurePosixPath(name).suffix
         if self._suffix is None and _can_write(own.lower(), self._needs_alpha):
             return self._folder / name

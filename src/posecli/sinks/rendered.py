@@ -26,21 +26,27 @@ Render = Callable[[Frame, Poses], NDArray[np.uint8]]  # to (H, W, 3) RGB, or (H,
 class RenderedSink(Sink):
     """Writes below a folder. What exists is replaced unless `exists` says otherwise.
 
-    Where it says nothing, what may be an original is not replaced either.
+    Where it says nothing, what may be an original is not replaced either. `file` is where the result of an only input
+    goes, in place of its own name.
     """
 
-    def __init__(self, folder: Path, render: Render, exists: Exists | None) -> None:
+    def __init__(self, folder: Path, render: Render, exists: Exists | None, file: Path | None) -> None:
         self._folder = folder
         self._render = render
         self._exists = exists
+        self._file = file
 
     def __enter__(self) -> Self:
         make_folder(self._folder)
         return self
 
-    @abstractmethod
     def path_for(self, name: str) -> Path:
         """Where the result of the input called `name` goes."""
+        return self._below_folder(name) if self._file is None else self._file
+
+    @abstractmethod
+    def _below_folder(self, name: str) -> Path:
+        """Where it goes by its name."""
         ...
 
     def is_done(self, name: str) -> bool:
@@ -57,7 +63,7 @@ class RenderedSink(Sink):
         """Raise UsageError where two inputs would share a file, or one, or maybe an original, be replaced."""
         entries = list(entries)
         check_outputs(entries, self._path_of, protected)
-        if self._exists is None:
+        if self._exists is None and self._file is None:
             check_originals(entries, self._path_of, self._folder)
 
     def _path_of(self, entry: Input) -> Path:

@@ -1,7 +1,7 @@
 """The sound that goes with a video: taken from the video's source, packet by packet, as the new video comes along.
 
-It is copied where MP4 can hold it as it is, and becomes AAC where not. Either way each packet is decoded, which takes
-little: one that is damaged is left out, as a browser would stop playing the whole video there.
+It is copied where MP4 can hold it as it is and browsers play it, and becomes AAC where not. Either way each packet is
+decoded, which takes little: one that is damaged is left out, as a browser would stop playing the whole video there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
 
-COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})  # what MP4 holds, by FFmpeg's names
+COPIED = frozenset({"aac", "mp3", "opus", "flac"})  # what MP4 holds and browsers play, by FFmpeg's names
+HEADED = frozenset({"opus", "flac"})  # of those, what MP4 has a header of, which damaged files may lack
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 AAC_BIT_RATE = 160_000
 SEEK_S = 1.0  # before what is wanted
@@ -92,7 +93,8 @@ class Sound:
     def add_to(self, output: OutputContainer) -> None:
         """Give a video that is not begun yet a stream for the sound. Raises SoundError where that cannot be."""
         context = self._stream.codec_context
-        self._is_copied = context.codec.canonical_name in COPIED
+        kind = context.codec.canonical_name
+        self._is_copied = kind in COPIED and (kind not in HEADED or bool(context.extradata))
         try:
             if self._is_copied:
                 self._out = output.add_stream_from_template(self._stream)

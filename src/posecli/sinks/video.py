@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from posecli.errors import UsageError
 from posecli.options import Exists, VideoOptions
@@ -20,9 +19,6 @@ from posecli.sinks.gif import GifWriter, to_small
 from posecli.sinks.rendered import Render, RenderedSink
 from posecli.sources import VIDEO_SUFFIXES, Clip, Failure, Frame, Input
 from posecli.sources.listing import PLAYLIST_SUFFIXES
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["VideoSink", "VideoWriter"]
 
@@ -41,22 +37,22 @@ class VideoSink(RenderedSink):
         options: VideoOptions,
         exists: Exists | None = None,
         needs_alpha: bool = False,
+        file: Path | None = None,
     ) -> None:
-        super().__init__(folder, render, exists)
+        super().__init__(folder, render, exists, file)
         check_codec(options.codec)
         self._options = options
         self._needs_alpha = needs_alpha
         self._clip: Clip | None = None
         self._writer: VideoWriter | GifWriter | None = None  # of that clip
-        self._kept: dict[Clip, bool] = {}  # whether a clip's video was there when it began, and stays
+        self._is_over: dict[Clip, bool] = {}  # whether no more is written of a clip: its video stays, or cannot be
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.finish()
 
-    def path_for(self, name: str) -> Path:
-        """Where the video of the clip called `name` goes."""
+    def _below_folder(self, name: str) -> Path:
         own = PurePosixPath(name).suffix
         stem = name.removesuffix(own) if own.lower() in VIDEO_SUFFIXES | PLAYLIST_SUFFIXES else name
         return self._folder / f"{stem}{'.gif' if self._options.codec == 'gif' else '.mp4'}"
@@ -69,19 +65,24 @@ class VideoSink(RenderedSink):
         super().plan(entries, protected)
 
     def write(self, frame: Frame, poses: Poses) -> None:
-        """Draw and encode a frame. Raises OutputError where its video cannot be written."""
+        """Draw and encode a frame.
+
+        Raises OutputError where its video cannot be written, FrameOutputError where those of other clips can; then the
+        rest of the clip is passed over.
+        """
         self.prepare(frame, poses)()
 
     def prepare(self, frame: Frame, poses: Poses) -> Callable[[], None]:
         """Draw a frame and convert its colours; what is returned encodes it. Raises as `write` does."""
         if frame.clip is None or frame.time_s is None:
             raise FrameOutputError(f"{frame.name}: a photo, which a video has no place for")
-        if frame.clip not in self._kept:
-            self._kept[frame.clip] = self._is_kept(frame.clip.name)
-        if self._kept[frame.clip]:
+        if frame.clip not in self._is_over:
+            self._is_over[frame.clip] = self._is_kept(frame.clip.name)
+        if self._is_over[frame.clip]:
             return lambda: None
         image = self._render(frame, poses)
-        prepared = to_small(image) if self._options.codec == "gif" else to_yuv(image)
+        is_gif = self._options.codec == "gif"
+        prepared = to_small(image, frame.clip.pixel_aspect) if is_gif else to_yuv(image)
         return partial(self._put, frame.clip, frame.time_s, (image.shape[0], image.shape[1]), prepared)
 
     def fail(self, failure: Failure) -> None:
@@ -96,16 +97,22 @@ class VideoSink(RenderedSink):
         self._writer = self._clip = None
 
     def _put(self, clip: Clip, time_s: float, hw: tuple[int, int], prepared: av.VideoFrame) -> None:
+        if self._is_over[clip]:
+            return
         if clip is not self._clip or self._writer is None:
             self.finish()
             self._writer = self._opened(clip, hw)
             self._clip = clip
-        self._writer.write(prepared, time_s)
+        try:
+            self._writer.write(prepared, time_s)
+        except FrameOutputError:
+            self._is_over[clip] = True
+            raise
 
     def _opened(self, clip: Clip, hw: tuple[int, int]) -> VideoWriter | GifWriter:
         path, options = self.path_for(clip.name), self._options
         if options.codec == "gif":
-            return GifWriter(path, hw)
+            return GifWriter(path, hw, clip.pixel_aspect)
         return VideoWriter(
             path,
             hw,
@@ -114,6 +121,7 @@ class VideoSink(RenderedSink):
             crf=options.crf,
             fps=clip.fps,
             audio=self._audio_of(clip),
+            pixel_aspect=clip.pixel_aspect,
         )
 
     def _audio_of(self, clip: Clip) -> Path | str | None:

@@ -30,6 +30,8 @@ KEY_WAIT_MS = 2  # its window is drawn meanwhile, for which the least that OpenC
 HELD_WAIT_MS = 30
 _SOCKETS = Path("/tmp/.X11-unix")
 _X_PORT = 6000
+_ASCII = 0x80
+_ESCAPE, _X_ESCAPE = 0x1B, 0xFF1B
 _CONNECT_S = 2.0
 
 
@@ -137,7 +139,9 @@ class OpenCvScreen:
         self._is_sized = False
 
     def open(self, title: str) -> None:
-        """Open it. Raises UsageError where this OpenCV cannot, or there is no display."""
+        """Open it, unless it is. Raises UsageError where this OpenCV cannot, or there is no display."""
+        if self._title:
+            return
         check_display()
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # about fonts, of which it needs none
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
@@ -160,18 +164,25 @@ class OpenCvScreen:
 
     def key(self, wait_ms: int) -> int | None:
         """The key that was pressed, waiting so long; None where none was."""
-        code = cv2.waitKey(wait_ms)
-        return None if code < 0 else code & 0xFF
+        code = cv2.waitKeyEx(wait_ms)
+        if code < 0:
+            return None
+        key = code & 0xFFFF  # less the modifiers, which some systems put above; cv2.waitKey gives an arrow key as Q
+        return _ESCAPE if key == _X_ESCAPE else key if key < _ASCII else None
 
     def is_closed(self) -> bool:
         """Whether the user has closed it."""
-        return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1)
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1)
+        except cv2.error:  # Qt's way to say that there is no window at all
+            return True
 
     def close(self) -> None:
         """Close it, if it is still there."""
         if self._title and not self.is_closed():
             cv2.destroyWindow(self._title)
             cv2.waitKey(KEY_WAIT_MS)  # it goes only when events are seen to
+        self._title = ""
 
 
 def check_display(environment: Mapping[str, str] = os.environ, sockets: Path = _SOCKETS) -> None:

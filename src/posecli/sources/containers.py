@@ -40,6 +40,9 @@ _LEFT_TO_THE_DECODER = {
 _VIDEOS = re.compile(
     rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|OggS|\0\0\x01[\xb3\xba]|YUV4MPEG2 |G.{187}G", re.DOTALL
 )
+_EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"  # Matroska's header, and what holds all the rest
+_LONGEST_HEAD = 256  # bytes; Matroska's header has about 40
+_UNKNOWN_RIFF_SIZE = 0xFFFFFFFF
 # AVIF turns first (0 to 3 quarters anticlockwise), then mirrors (None, 0: top and bottom, 1: left and right change
 # places). Each such pair is one of EXIF's eight orientations.
 _AVIF_ORIENTATIONS = {
@@ -89,7 +92,48 @@ def looks_like_video(data: bytes) -> bool:
 
 def has_whole_box(file: BinaryIO, wanted: bytes) -> bool:
     """Whether an ISO media file has a box of this name at its top, with all of its bytes; only heads are read."""
-    at, length = 0, file.seek(0, SEEK_END)
+    length = file.seek(0, SEEK_END)
+    return any(name == wanted and end <= length for name, end in _top_boxes(file, length))
+
+
+def is_cut_video(file: BinaryIO) -> bool:
+    """Whether a video ends before the length that it begins with, or in the middle of a fragment.
+
+    Matroska, WebM, AVI and fragmented MP4 tell; that of others is not known. Only heads are read.
+    """
+    head, length = file.read(_LONGEST_HEAD), file.seek(0, SEEK_END)
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        size = int.from_bytes(head[4:8], "little")
+        return size != _UNKNOWN_RIFF_SIZE and 8 + size > length
+    if head.startswith(_EBML):
+        return _matroska_end(head) > length
+    if not media_brands(head):
+        return False
+    ends = dict(_top_boxes(file, length))
+    return b"moof" in ends and max(ends.values()) > length
+
+
+def _matroska_end(head: bytes) -> int:
+    """Where a Matroska file says that it ends; 0 where it does not."""
+    size, at = _matroska_number(head, len(_EBML))
+    at += size
+    if head[at : at + 4] != _SEGMENT:
+        return 0
+    size, at = _matroska_number(head, at + 4)
+    return at + size if size else 0
+
+
+def _matroska_number(data: bytes, at: int) -> tuple[int, int]:
+    """A number, whose first bits say how many bytes it has, and where it ends; 0 for one that stands for unknown."""
+    length = 9 - data[at].bit_length() if at < len(data) else 1
+    mask = (1 << 7 * length) - 1
+    value = int.from_bytes(data[at : at + length], "big") & mask
+    return 0 if value == mask else value, at + length
+
+
+def _top_boxes(file: BinaryIO, length: int) -> Iterator[tuple[bytes, int]]:
+    """The name and the end of each box at the top of an ISO media file; the last may end beyond the file."""
+    at = 0
     while at + 8 <= length:
         file.seek(at)
         head = file.read(16)
@@ -99,9 +143,7 @@ def has_whole_box(file: BinaryIO, wanted: bytes) -> bool:
         if size == 0:
             size = length - at
         at += max(size, 8)
-        if name == wanted:
-            return at <= length
-    return False
+        yield name, at
 
 
 def exif_orientation(exif: bytes) -> int:

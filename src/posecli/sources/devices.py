@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli.errors import InputError, MissingPathError, UsageError
+from posecli.files import exists
 from posecli.opencv import cv2
 from posecli.sources.cameras import Camera, list_cameras
 
@@ -148,15 +149,18 @@ def stream_name(source: str) -> str:
     """What results call a source: the last part of its path, else the host."""
     if not is_address(source):
         return Path(source).name
-    parts = urlsplit(source)
-    return parts.path.rstrip("/").rpartition("/")[2] or parts.hostname or "stream"
+    try:
+        parts = urlsplit(source)
+        return parts.path.rstrip("/").rpartition("/")[2] or parts.hostname or "stream"
+    except ValueError:  # half an IPv6 address: opening it will say so
+        return "stream"
 
 
 def open_stream(source: str, wait: Wait, clock: Clock = perf_counter) -> Device:
     """Open a file or the address of a stream, and begin to play it. Raises InputError where that cannot be."""
     from posecli.sources.opening import open_video  # here, as cameras need none of it
 
-    if not is_address(source) and not Path(source).exists():
+    if not is_address(source) and not exists(Path(source)):
         raise MissingPathError(f"{source}: no such file; check --source")
     with ExitStack() as opened:
         video = opened.enter_context(open_video(source if is_address(source) else Path(source)))

@@ -27,6 +27,7 @@ class Clip:
     start_s: float = 0.0  # time of the first frame that is taken
     has_audio: bool = False
     is_live: bool = False
+    pixel_aspect: Fraction = Fraction(1)  # width by height of a pixel, once frames are upright
 
 
 @dataclass(frozen=True, slots=True)

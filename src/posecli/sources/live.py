@@ -68,6 +68,11 @@ class NewestFrame:
                 raise self._error
             return grab
 
+    def look(self) -> Grab | None:
+        """What is there, which stays."""
+        with self._changed:
+            return self._grab
+
     def close(self, error: BaseException | None = None) -> None:
         """Nothing more will come, for this reason."""
         with self._changed:
@@ -141,7 +146,7 @@ class LiveSource:
 
     @property
     def is_over(self) -> bool:
-        """Whether no picture will come any more."""
+        """Whether no picture will come any more; `take` raises the error that ended the capture, if one did."""
         return self._is_over.is_set() or self._newest.is_over
 
     @property
@@ -155,8 +160,17 @@ class LiveSource:
         One that came longer than `fresh_s` ago is left for a newer one, if that comes within the same time. Raises what
         ended the capture, such as an InputError.
         """
+        if self._is_over.is_set():
+            return None
         grab = self._newest.take(timeout_s, lambda grab: fresh_s if self.now_s - grab.time_s > fresh_s else 0.0)
         if grab is None or self._is_over.is_set():
+            return None
+        return Frame(grab.pixels(), grab.number, grab.time_s, self._name, self.clip)
+
+    def look(self, after: int) -> Frame | None:
+        """The newest picture, which stays to be taken; None where there is none beyond number `after`."""
+        grab = self._newest.look()
+        if grab is None or grab.number <= after:
             return None
         return Frame(grab.pixels(), grab.number, grab.time_s, self._name, self.clip)
 

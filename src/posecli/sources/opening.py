@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from posecli.download.bases import OFFLINE_VARIABLE, is_offline
 from posecli.errors import InputError
 from posecli.pyav import av
-from posecli.sources.containers import has_whole_box, media_brands
+from posecli.sources.containers import has_whole_box, is_cut_video, media_brands
 from posecli.sources.reading import check_file
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class OpenVideo:
     stream: VideoStream
     shown: str  # as messages call it
     is_file: bool  # else it is a stream, or comes from a server
+    is_cut: bool  # a file that ends before it should, as far as its container tells
 
     @property
     def has_audio(self) -> bool:
@@ -61,7 +62,7 @@ def open_video(location: Path | str) -> Iterator[OpenVideo]:
     with container:
         stream = _best_stream(container, shown)
         stream.thread_type = "AUTO"
-        yield OpenVideo(container, stream, shown, isinstance(location, Path))
+        yield OpenVideo(container, stream, shown, isinstance(location, Path), _is_cut(location))
 
 
 def shown_location(location: Path | str) -> str:
@@ -84,6 +85,13 @@ def _open_file(path: Path) -> InputContainer:
             raise InputError(f"{path}: {why}; wait until it is finished, or get a fresh copy of it")
     # With its protocol in front, no other can be read out of a name such as "concat:a.mp4".
     return av.open(f"file:{path}", container_options=_FILE_OPTIONS, metadata_errors="replace")
+
+
+def _is_cut(location: Path | str) -> bool:
+    if isinstance(location, str):
+        return False
+    with location.open("rb") as file:
+        return is_cut_video(file)
 
 
 def _open_stream(address: str) -> InputContainer:

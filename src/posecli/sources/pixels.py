@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from posecli.pyav import av
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # FFmpeg's number of a frame's colour space, and that of the matrix which it takes for it; for all others it takes
 # BT.601, even where the frame says nothing and a player would guess BT.709 from its size.
@@ -28,8 +30,8 @@ _of_this_thread = threading.local()
 def to_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     """The picture, (H, W, 3), as players show it, but for the shape of its pixels. On any thread.
 
-    Pixels that are not square stay so: what is found is in pixels of the video. Nothing is done about interlacing, and
-    HDR is not mapped to what a screen shows.
+    Pixels that are not square stay so, as `pixel_aspect` tells: what is found is in pixels of the video. Nothing is
+    done about interlacing, and HDR is not mapped to what a screen shows.
     """
     converter = getattr(_of_this_thread, "converter", None)
     if converter is None:  # FFmpeg keeps what it has worked out for one kind of frame
@@ -60,6 +62,12 @@ def quarters(frame: VideoFrame) -> int:
     """
     turns = round(frame.rotation / 90)
     return turns % 4 if abs(frame.rotation - 90 * turns) <= 1 else 0  # whole degrees, rounded down
+
+
+def pixel_aspect(stream: VideoStream, frame: VideoFrame) -> Fraction:
+    """Width by height of a pixel of a frame's picture; 1 where its stream does not say."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    return 1 / aspect if quarters(frame) % 2 else aspect
 
 
 def upright_hw(frame: VideoFrame) -> tuple[int, int]:

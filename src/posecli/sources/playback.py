@@ -79,10 +79,12 @@ class Playback:
         name, so_far = self._video.shown, self._next or 0
         if self._broken is not None:
             raise InputError(f"{name}: breaks off after {so_far} frames ({reason(self._broken)}); {self._remedy}")
-        if self._is_cut:
+        if self._packets < self._listed:
             raise InputError(f"{name}: cut off after {so_far} of {self._listed} frames; {self._remedy}")
         if not self._packets:
             raise InputError(f"{name}: no frames in it; {self._remedy}")
+        if self._is_cut:
+            raise InputError(f"{name}: cut off after {so_far} frames; {self._remedy}")
         if not self._shown and not self._damaged:
             start_s = float(self._start)
             raise InputError(
@@ -97,7 +99,7 @@ class Playback:
 
     @property
     def _is_cut(self) -> bool:
-        return self._broken is not None or self._packets < self._listed
+        return self._broken is not None or self._packets < self._listed or self._video.is_cut
 
     @property
     def _remedy(self) -> str:

@@ -19,8 +19,8 @@ from posecli.sources.cropping import Crop, check_crop, cropped
 from posecli.sources.frames import Clip, Failure, Frame, Reader
 from posecli.sources.listing import Input
 from posecli.sources.opening import OpenVideo, open_video
-from posecli.sources.pixels import to_rgb, upright_hw
-from posecli.sources.playback import Playback, time_base
+from posecli.sources.pixels import pixel_aspect, to_rgb, upright_hw
+from posecli.sources.playback import Playback, Shown, time_base
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -47,7 +47,7 @@ def _readers(video: OpenVideo, entry: Input, taking: InputOptions) -> Iterator[R
         if end is not None and shown.time >= end:
             break
         if clip is None:
-            first, clip = shown.number, _clip(video, entry, taking, float(shown.time))
+            first, clip = shown.number, _clip(video, entry, taking, shown)
         if (shown.number - first) % taking.every == 0:
             check_crop(taking.crop, upright_hw(shown.frame), video.shown)
             yield partial(_read, shown.frame, shown.number, float(shown.time), clip, taking.crop)
@@ -66,8 +66,8 @@ def _read(frame: VideoFrame, number: int, time_s: float, clip: Clip, crop: Crop 
         return Failure(clip.name, number, InputError(f"{clip.name}: {why}"))
 
 
-def _clip(video: OpenVideo, entry: Input, taking: InputOptions, first_s: float) -> Clip:
-    rate = video.stream.average_rate or video.stream.guessed_rate
+def _clip(video: OpenVideo, entry: Input, taking: InputOptions, first: Shown) -> Clip:
+    first_s, rate = float(first.time), video.stream.average_rate or video.stream.guessed_rate
     return Clip(
         entry.name,
         entry.index,
@@ -78,6 +78,7 @@ def _clip(video: OpenVideo, entry: Input, taking: InputOptions, first_s: float) 
         first_s,
         video.has_audio,
         is_live=not video.is_file and video.length_s is None,
+        pixel_aspect=pixel_aspect(video.stream, first.frame),
     )
 
 
