@@ -70,27 +70,32 @@ def cover(
 
 @kernel
 def mix(
-    row: Image,  # (W, 3) or (W, 4) of the canvas
-    left: int,  # the first pixel
-    pixels: int,
-    covered: NDArray[np.float32],  # (W,), from `left` on
-    inside: NDArray[np.float32],  # (W,), from `left` on
+    row: Image,  # (W, 3) or (W, 4), so many pixels of the canvas
+    covered: NDArray[np.float32],  # (W,) and more
+    inside: NDArray[np.float32],  # (W,) and more
     colour: NDArray[np.float32],  # (3,)
     outline_colour: NDArray[np.float32],  # (3,)
     opacity: np.float32,
 ) -> None:
-    """Mix the stroke's colours into so many pixels of a row."""
-    half, full = np.float32(0.5), np.float32(255)
-    for i in range(pixels):
-        x = left + i
-        share = opacity * covered[i]
-        for k in range(3):
-            painted = outline_colour[k] + inside[i] * (colour[k] - outline_colour[k])
-            before = np.float32(row[x, k])
-            row[x, k] = np.uint8(before + share * (painted - before) + half)
-        if row.shape[1] == 4:
-            before = np.float32(row[x, 3])
-            row[x, 3] = np.uint8(before + share * (full - before) + half)
+    """Mix the stroke's colours into pixels of a row."""
+    half, one, full = np.float32(0.5), np.float32(1), np.float32(255)
+    has_alpha = row.shape[1] == 4
+    # Out of their arrays: for all that the compiler knows, each write to the row might change those.
+    red, green, blue = np.uint8(colour[0]), np.uint8(colour[1]), np.uint8(colour[2])
+    rim_red, rim_green, rim_blue = outline_colour[0], outline_colour[1], outline_colour[2]
+    more_red, more_green, more_blue = colour[0] - rim_red, colour[1] - rim_green, colour[2] - rim_blue
+    for i in range(len(row)):
+        share, inner = opacity * covered[i], inside[i]
+        if share == one and inner == one:  # as half of the pixels are
+            row[i, 0], row[i, 1], row[i, 2] = red, green, blue
+        else:
+            before = np.float32(row[i, 0]), np.float32(row[i, 1]), np.float32(row[i, 2])
+            row[i, 0] = np.uint8(before[0] + share * (rim_red + inner * more_red - before[0]) + half)
+            row[i, 1] = np.uint8(before[1] + share * (rim_green + inner * more_green - before[1]) + half)
+            row[i, 2] = np.uint8(before[2] + share * (rim_blue + inner * more_blue - before[2]) + half)
+        if has_alpha:
+            alpha = np.float32(row[i, 3])
+            row[i, 3] = np.uint8(alpha + share * (full - alpha) + half)
 
 
 @kernel
@@ -123,10 +128,10 @@ def paint(
             dy = y - start_y
             low, high = extent(dy, unit_x, unit_y, length, reach)
             left, right = max(0, math.ceil(start_x + low)), min(width - 1, math.floor(start_x + high))
-            pixels = right - left + 1  # may be negative
+            pixels = max(right - left + 1, 0)
             dx = left - start_x
             cover(covered, inside, pixels, dx, dy, unit_x, unit_y, length, reach, inner_reach)
-            mix(canvas[y], left, pixels, covered, inside, colours[m], outline_colours[m], opacities[m])
+            mix(canvas[y, left : left + pixels], covered, inside, colours[m], outline_colours[m], opacities[m])
 
 
 @kernel
