@@ -102,7 +102,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "Pictures", f"{inputs.pictures} views of the packaged photo"
     else:
         failed = f", {len(inputs.failed)} failed" if inputs.failed else ""
-        yield "Pictures", f"{inputs.pictures} of {inputs.listed} listed{failed}"
+        are = "frames from" if inputs.pictures > inputs.listed else "of"  # a video has many
+        yield "Pictures", f"{inputs.pictures} {are} {inputs.listed} listed{failed}"
     collected = report.garbage_collection
     yield "Python", f"{collected.runs} garbage collections within, {collected.total_ms:.1f} ms in all"
     cpus = f"{machine.usable_cpus} of {machine.cpus} CPUs"

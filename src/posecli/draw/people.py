@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -45,7 +46,7 @@ ONE = 1 << SHIFT
 REACH = 1 << 14  # px beyond the image at which lines are cut: within fixed point and single precision, out of sight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is computed where it is needed
 class People:
     """Everybody with something to show in the image, the best-scoring last; P people."""
 
@@ -53,10 +54,24 @@ class People:
     part_scores: NDArray[np.float32]  # (P, 17)
     shown: NDArray[np.bool_]  # (P, 17)
     opacities: NDArray[np.float32]  # (P, 17) in [0, 1]; the doubtful are faint
-    boxes: NDArray[np.int64]  # (P, 4) left, top, right, bottom in px around the shown joints, within the image
+    low: NDArray[np.float64]  # (P, 2) px, the least x and y of the shown parts
+    high: NDArray[np.float64]  # (P, 2) px, the largest
+    limit: NDArray[np.int64]  # (2,) px, the image's last column and row
     line_widths: NDArray[np.float64]  # (P,) px
     colours: list[Colour]
-    captions: list[str]
+    captions: list[str]  # of everybody, or none where nothing is to be written
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """Left, top, right, bottom (P, 4) in px, within the image.
+
+        What `Poses.boxes` says, with a margin so that discs do not straddle the box.
+        """
+        margin = BOX_MARGIN * self.line_widths[:, None]
+        corners = [self.low.clip(0, self.limit) - margin, self.high.clip(0, self.limit) + margin]
+        inside = np.concatenate(corners, axis=1).clip(0, (*self.limit, *self.limit))
+        boxes: NDArray[np.int64] = np.rint(inside).astype(np.int64)
+        return boxes
 
 
 def gather(poses: Poses, canvas: Image, style: DrawStyle) -> People:
@@ -71,26 +86,24 @@ def gather(poses: Poses, canvas: Image, style: DrawStyle) -> People:
     order = np.argsort(np.where(np.isnan(poses.scores), 0, poses.scores), kind="stable")
     order = order[seen[order]]  # (P,)
     xy, low, high, shown = xy[order], low[order], high[order], shown[order]
-    line_widths = _line_widths(high - low, canvas)
-    # What `Poses.boxes` says, with a margin so that discs do not straddle the box.
-    margin = BOX_MARGIN * line_widths[:, None]
-    corners = np.concatenate([low.clip(0, limit) - margin, high.clip(0, limit) + margin], axis=1)
     ids = order if poses.ids is None else poses.ids[order]
     return People(
         xy=xy,
         part_scores=poses.part_scores[order],
         shown=shown,
         opacities=_opacities(poses.part_scores[order], style),
-        boxes=np.rint(corners.clip(0, (*limit, *limit))).astype(np.int64),
-        line_widths=line_widths,
+        low=low,
+        high=high,
+        limit=limit,
+        line_widths=_line_widths(high - low, canvas),
         colours=[CYAN if style.name == "classic" else PALETTE[i] for i in (ids % len(PALETTE)).tolist()],
-        captions=[_caption(poses, i, style) for i in order.tolist()],
+        captions=[_caption(poses, i, style) for i in order.tolist()] if style.labels or style.scores else [],
     )
 
 
 def _opacities(part_scores: NDArray[np.float32], style: DrawStyle) -> NDArray[np.float32]:
     """How opaque parts of these scores (P, 17) are: solid at 0.75 and more, faint below."""
-    opacities = (part_scores.clip(0, 1) + SOLIDITY).clip(0, 1)
+    opacities: NDArray[np.float32] = np.minimum(np.maximum(part_scores, 0) + np.float32(SOLIDITY), 1)
     if style.fades:
         opacities *= ((part_scores - style.min_part_score) / FADING_SCORES).clip(0, 1)
     return opacities
@@ -100,7 +113,7 @@ def _line_widths(extents: NDArray[np.float64], canvas: Image) -> NDArray[np.floa
     """How thick to draw people of these extents, (P, 2) px: by the image's size, thinner for who is small in it."""
     widest = LINE_WIDTH * image_size(canvas)
     own = PERSON_LINE_WIDTH * np.hypot(extents[:, 0], extents[:, 1])
-    widths: NDArray[np.float64] = np.maximum(1.0, own.clip(0.3 * widest, widest))
+    widths: NDArray[np.float64] = np.maximum(max(1.0, 0.3 * widest), np.minimum(own, max(1.0, widest)))
     return widths
 
 

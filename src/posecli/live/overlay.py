@@ -61,7 +61,7 @@ class Status:
     fps: float | None = None
     latency_s: float | None = None
     people: int = 0
-    setting: str = ""  # quality and size, such as "fast 385 px"
+    setting: str = ""  # quality and size, such as "fast 385"
     recorded_s: float | None = None  # None where nothing is recorded
     notice: str = ""  # what a key has done
     trouble: str | None = None  # why no picture comes
