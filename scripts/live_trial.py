@@ -4,8 +4,8 @@ Plays a 1280x720 source from memory at 30 frames a second through the loop of `p
 real time: the first seconds of VIDEO, else the bundled examples, moving. Prints frames a second, and the time from
 camera to screen in frames of processing time: from a picture's arrival until it is shown, by the median time from
 taking a picture until it is shown. Where a machine is busy, that time varies: what each frame took by its own time
-leaves that out, and says how long pictures wait. `--window` opens the window too, on whatever display there is. Exit code 1 where a
-goal is missed: 20 frames a second, and 1.5 frames of processing time for 95 of 100 frames.
+leaves that out, and says how long pictures wait. `--window` opens the window too, on whatever display there is. Exit
+code 1 where a goal is missed: 20 frames a second, and 1.5 frames of processing time for 95 of 100 frames.
 """
 
 from __future__ import annotations
