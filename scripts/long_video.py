@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecli.opencv import cv2
-from posecli.sinks.video import VideoWriter
+from posecli.sinks.encoding import VideoWriter
 from posecli.sources import IMAGE_SUFFIXES
 
 HW = (270, 480)  # px, of a composed video

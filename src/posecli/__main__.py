@@ -20,6 +20,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        for end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(end, signal.SIG_DFL)  # all is kept: where a thread still loads, one more ends it at once
         gc.freeze()  # Python looks for garbage once more as it ends, and all of it is about to go anyway
 
 

@@ -254,7 +254,7 @@ def test_annotate_looks(run: Run, photos: Path) -> None:
     run("annotate", photos / "b.jpg", "-o", "webp", "--image-format", "webp", *words)
     assert cv2.imread("webp/b.webp") is not None
     message = run("annotate", photos, "--background", "transparent", "--image-format", "jpg", exit_code=2).stderr
-    assert "--image-format jpg cannot be transparent; use png or webp" in message
+    assert "jpg cannot be transparent; use png or webp" in message
 
 
 def test_mirrored_photo_and_skeleton(run: Run, photos: Path) -> None:

@@ -68,6 +68,15 @@ def test_an_input_is_never_replaced(video: Path) -> None:
     assert video.read_bytes() == before
 
 
+def test_an_input_is_never_taken_for_the_result(video: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(video.read_bytes())
+    before = other.read_bytes()
+    code, words = annotate(str(tmp_path / "*.mp4"), "-o", other)
+    assert (code, "one file for 2 inputs" in words) == (2, True)
+    assert other.read_bytes() == before
+
+
 def test_what_is_there_stays_where_that_is_asked_for(video: Path, tmp_path: Path) -> None:
     (tmp_path / "out.mp4").write_bytes(b"mine")
     assert annotate(video, "-o", tmp_path / "out.mp4", "--exists", "skip")[0] == 0

@@ -109,3 +109,17 @@ def test_a_new_largest_size_begins_anew() -> None:
 
 def test_a_size_below_the_least_is_left_alone() -> None:
     assert set(play(Adaptive(TARGET, 129, 16), lambda size: 1.0, 100)) == {129}
+
+
+def test_a_slow_moment_long_after_a_step_up_is_not_held_against_it() -> None:
+    adaptive = Adaptive(TARGET, 385, 16)
+    slow, quick = (lambda _: 2 * BUDGET_S), (lambda _: BUDGET_S / 10)
+    play(adaptive, slow, PATIENCE + SETTLING)
+    below = adaptive.size
+    play(adaptive, quick, CAUTION + SETTLING)
+    assert adaptive.size > below
+    play(adaptive, quick, 10 * CAUTION)
+    play(adaptive, slow, PATIENCE)
+    assert adaptive.size == below
+    play(adaptive, quick, CAUTION + SETTLING)
+    assert adaptive.size > below

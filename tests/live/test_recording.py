@@ -109,7 +109,9 @@ def test_pauses_are_left_out(tmp_path: Path) -> None:
         sink.leave_out(3606.1, 7205.0)  # both before the next frame, which came before the second was over
         sink.write(frame(0, start_s=7204.0), poses())
         assert sink.seconds == pytest.approx(0.75)
-    expected = [0.0, 0.1, 0.2, 0.3, 0.45, 0.55, 0.75]
+        sink.write(frame(1, start_s=7205.1), poses())  # what is left of the pause takes no time either
+        assert sink.seconds == pytest.approx(0.95)
+    expected = [0.0, 0.1, 0.2, 0.3, 0.45, 0.55, 0.75, 0.95]
     assert times_of(tmp_path / "a.mp4") == pytest.approx(expected, abs=1e-3)
     assert [line["time_s"] for line in lines_of(tmp_path / "a.mp4")] == pytest.approx(expected)
     assert [path.name for path in tmp_path.glob("*.mp4")] == ["a.mp4"]

@@ -96,7 +96,7 @@ def test_transparency_goes_where_it_can(
 
 @pytest.mark.parametrize("image_format", ["jpg", "bmp"])
 def test_transparency_asked_for_where_it_cannot_go(tmp_path: Path, image_format: str) -> None:
-    with pytest.raises(UsageError, match=f"--image-format {image_format} cannot be transparent; use png or webp"):
+    with pytest.raises(UsageError, match=f"{image_format} cannot be transparent; use png or webp"):
         ImageSink(tmp_path, glass, image_format, needs_alpha=True)
 
 

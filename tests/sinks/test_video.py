@@ -11,7 +11,8 @@ from posecli.options import Codec, VideoOptions
 from posecli.poses import Poses
 from posecli.pyav import av
 from posecli.sinks import FrameOutputError
-from posecli.sinks.video import VideoSink, VideoWriter
+from posecli.sinks.encoding import VideoWriter
+from posecli.sinks.video import VideoSink
 from posecli.sources import Clip, Failure, Frame, Input
 from written_videos import Image, beeps, flat, look, make_source
 

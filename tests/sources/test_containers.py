@@ -214,7 +214,7 @@ SEGMENT = b"\x18S\x80g"
 @pytest.mark.parametrize(
     ("data", "needs"),
     [
-        (b"RIFF" + struct.pack("<I", 20) + b"AVI " + bytes(16), 28),
+        (b"RIFF" + struct.pack("<I", 20) + b"AVI " + bytes(16), 20),
         (EBML + SEGMENT + b"\x01\0\0\0\0\0\0\x20" + bytes(32), 9 + 12 + 32),
         (EBML + SEGMENT + b"\xa0" + bytes(32), 9 + 5 + 32),
         (FTYP + box(b"moov") + box(b"moof") + box(b"mdat", bytes(9)), len(FTYP) + 8 + 8 + 17),
@@ -223,8 +223,14 @@ SEGMENT = b"\x18S\x80g"
 def test_videos_that_tell_their_length(data: bytes, needs: int) -> None:
     assert not is_cut_video(io.BytesIO(data))
     assert not is_cut_video(io.BytesIO(data[:needs]))
-    assert not is_cut_video(io.BytesIO(data + b"junk"))
+    assert not is_cut_video(io.BytesIO(data + b"what tools append is no box"))
     assert is_cut_video(io.BytesIO(data[: needs - 1]))
+
+
+def test_a_video_that_is_cut_between_a_fragment_s_head_and_its_frames() -> None:
+    fragment = box(b"moof") + box(b"mdat", bytes(9))
+    assert is_cut_video(io.BytesIO(FTYP + box(b"moov") + 2 * fragment + box(b"moof")))
+    assert not is_cut_video(io.BytesIO(FTYP + box(b"moov") + 2 * fragment + box(b"free")))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from posecli.cli.console import above, console, say_error
 from posecli.cli.starting import started
-from posecli.cli.targets import Target, target_of
+from posecli.cli.targets import Target, names_file, target_of
 from posecli.draw import DrawStyle, draw
 from posecli.errors import PosecliWarning, UsageError
 from posecli.estimate import Estimator, make_estimator
@@ -56,7 +56,8 @@ def annotate(
     """Write each input's picture or video to `output`, and the poses of all to `poses` in the same pass."""
     if poses is not None:
         poses_format = format_of(poses, poses_format, "--poses-format")
-    source = Inputs.from_inputs(inputs, recursive=recursive, exclude=output, stdin=sys.stdin, taking=taking)
+    hidden = None if names_file(output) else output  # a file hides nothing: it may be one of the inputs
+    source = Inputs.from_inputs(inputs, recursive=recursive, exclude=hidden, stdin=sys.stdin, taking=taking)
     results = _results(source, target_of(output, source, image_format), style, exists, video)
     results.plan(source.entries)
     todo = source.refusing(results.refusal)

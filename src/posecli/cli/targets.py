@@ -23,7 +23,7 @@ class Target:
 
 def target_of(output: Path, source: Inputs, image_format: str | None) -> Target:
     """The folder or the file that `output` names. Raises UsageError for a file that the inputs cannot become."""
-    if not _names_file(output):
+    if not names_file(output):
         return Target(output, image_format=image_format)
     if source.length != 1:
         raise UsageError(f"-o {output}: one file for {source.length} inputs; give a folder")
@@ -44,14 +44,15 @@ def codec_for(output: Path, codec: str | None) -> Codec:
 
     Raises UsageError for an unknown one, and for one that contradicts the file.
     """
-    is_gif = output.suffix.lower() == GIF and _names_file(output)
+    is_gif = output.suffix.lower() == GIF and names_file(output)
     if codec is None:
         return "gif" if is_gif else VideoOptions().codec
     chosen: Codec = check_choice("codec", codec, Codec)
-    if _names_file(output) and output.suffix.lower() in VIDEO_FILES and (chosen == "gif") != is_gif:
+    if names_file(output) and output.suffix.lower() in VIDEO_FILES and (chosen == "gif") != is_gif:
         raise UsageError(f"-o {output} does not go with --codec {codec}; leave that out, or change the file's suffix")
     return chosen
 
 
-def _names_file(output: Path) -> bool:
+def names_file(output: Path) -> bool:
+    """Whether `output` is meant as a file: it is called like a picture or a video, and is no folder."""
     return output.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not output.is_dir()

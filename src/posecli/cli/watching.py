@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from posecli.cli.console import console
-from posecli.draw import DrawStyle
+from posecli.draw import DrawStyle, prepare
 from posecli.errors import UsageError
 from posecli.files import exists
 from posecli.follow import Follower
@@ -100,6 +100,7 @@ def ready(options: EstimatorOptions, *, fetch: bool, quiet: bool) -> Estimator:
     """Load what takes long to load, PyTorch above all, and make the estimator."""
     from posecli.cli.runs import ready_estimator
 
+    prepare()
     return ready_estimator(options, fetch=fetch, quiet=quiet)
 
 

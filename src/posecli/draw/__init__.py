@@ -16,7 +16,7 @@ from posecli.draw.style import MODERN, DrawStyle
 from posecli.options import Background
 from posecli.poses import Poses
 
-__all__ = ["PALETTE", "DrawStyle", "draw"]
+__all__ = ["PALETTE", "DrawStyle", "draw", "prepare"]
 
 
 def draw(image: Image, poses: Poses, style: DrawStyle = MODERN) -> Image:
@@ -46,6 +46,11 @@ def draw(image: Image, poses: Poses, style: DrawStyle = MODERN) -> Image:
 
         straighten(canvas)
     return canvas
+
+
+def prepare() -> None:
+    """Compile what `draw` runs, or load it from the cache on disk: no picture waits for it then."""
+    draw(np.zeros((1, 1, 3), np.uint8), Poses.empty())
 
 
 def _background(image: Image, background: Background) -> Image:

@@ -61,7 +61,7 @@ class Adaptive:
     def _move(self, steps: int) -> None:
         """Go down, by 1, or up, by -1."""
         is_up = steps < 0
-        if self._went_up:
+        if self._went_up and (is_up or -self._waiting < self._patience):
             self._patience = CAUTION if is_up else min(2 * self._patience, MOST_CAUTION * CAUTION)
         self._went_up = is_up
         self._position += steps

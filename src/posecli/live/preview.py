@@ -31,13 +31,14 @@ def preview(
     """
     keys: list[int] = []
     loaded: Future[T] | None = None
-    shown = -1
+    shown, told = -1, None
     while not source.is_over and not (loaded is not None and loaded.done()):
-        frame = source.look(shown)
+        trouble = source.trouble
+        frame = source.look(shown if trouble == told else -1)  # the same anew, if there is something else to say
         if frame is not None:
-            shown = frame.index
+            shown, told = frame.index, trouble
             canvas = np.asarray(cv2.flip(frame.image, 1) if is_mirrored else frame.image.copy(), np.uint8)
-            overlay(canvas, Status(notice=NOTICE, trouble=source.trouble))
+            overlay(canvas, Status(notice=NOTICE, trouble=trouble))
             screen.show(canvas)
         key = screen.key(OPENING_MS if loaded is None else WAIT_MS)
         if key is not None:
@@ -50,7 +51,7 @@ def preview(
 
 
 def _begin(load: Callable[[], T]) -> Future[T]:
-    """Call it on a thread, which Python waits for as the program ends: PyTorch must not be left half loaded."""
+    """Call it on a thread, which Python waits for as the program ends, for seconds: PyTorch must not be half loaded."""
     loader = ThreadPoolExecutor(1, "posecli-load")
     loaded = loader.submit(load)
     loader.shutdown(wait=False)

@@ -122,7 +122,7 @@ class Recorder(Sink):
             if start_s < time_s and self._recording is not None:
                 self._recording.start_s += min(end_s, time_s) - start_s
                 self._recording.last_s += min(end_s, time_s) - start_s
-        self._pauses = [pause for pause in self._pauses if pause[0] >= time_s]
+        self._pauses = [(max(start_s, time_s), end_s) for start_s, end_s in self._pauses if end_s > time_s]
 
     def _opened(self, path: Path, hw: tuple[int, int], frame: Frame) -> _Recording:
         from posecli.sinks.encoding import VideoWriter  # here, as a window opens sooner without FFmpeg

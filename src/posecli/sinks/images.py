@@ -84,9 +84,9 @@ class ImageSink(RenderedSink):
 def _checked_suffix(image_format: str, needs_alpha: bool) -> str:
     suffix = f".{image_format.lower().removeprefix('.')}"
     if needs_alpha and suffix not in _ALPHA_SUFFIXES:
-        raise UsageError(f"--image-format {image_format} cannot be transparent; use png or webp")
+        raise UsageError(f"{image_format} cannot be transparent; use png or webp")
     if not _can_write(suffix, needs_alpha):
-        raise UsageError(f"--image-format {image_format} cannot be written by this OpenCV; use jpg, png or webp")
+        raise UsageError(f"{image_format} cannot be written by this OpenCV; use jpg, png or webp")
     return suffix
 
 

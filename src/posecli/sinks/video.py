@@ -20,8 +20,6 @@ from posecli.sinks.rendered import Render, RenderedSink
 from posecli.sources import VIDEO_SUFFIXES, Clip, Failure, Frame, Input
 from posecli.sources.listing import PLAYLIST_SUFFIXES
 
-__all__ = ["VideoSink", "VideoWriter"]
-
 
 class VideoSink(RenderedSink):
     """Draws each frame, and writes a video for each clip, below `folder` under the clip's own name.

@@ -104,13 +104,14 @@ def is_cut_video(file: BinaryIO) -> bool:
     head, length = file.read(_LONGEST_HEAD), file.seek(0, SEEK_END)
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         size = int.from_bytes(head[4:8], "little")
-        return size != _UNKNOWN_RIFF_SIZE and 8 + size > length
+        return size != _UNKNOWN_RIFF_SIZE and size > length  # some count these 8 bytes, too
     if head.startswith(_EBML):
         return _matroska_end(head) > length
     if not media_brands(head):
         return False
-    ends = dict(_top_boxes(file, length))
-    return b"moof" in ends and max(ends.values()) > length
+    ends = dict(_top_boxes(file, length))  # of the last of each name; what tools append need not be boxes
+    moof, mdat = ends.get(b"moof", 0), ends.get(b"mdat", 0)
+    return moof > 0 and (max(moof, mdat) > length or mdat < moof)
 
 
 def _matroska_end(head: bytes) -> int:
