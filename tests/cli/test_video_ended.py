@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from live_parts import write_video as write_grey_video
+from long_video import loop
 from posecli.pyav import av
 from video_files import every_40_ms, write_video
 from video_trials import WAIT_S, folder_of, json_lines, running
 
 HW = (96, 128)
-FRAMES = 5000  # more than any machine does before it is told to end
+FRAMES = 100_000  # more than any machine does before it is told to end
 HELD = 80  # at most, in the encoder; lost where the signal comes in the middle of a frame
 NOISY = 150  # more than the encoder holds before it writes
 ROOM = "32"  # blocks of 512 bytes, more than Python or the small photo need
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of U
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_told_to_end_in_the_middle_of_a_video(how: signal.Signals, code: int, tmp_path: Path) -> None:
-    write_grey_video(tmp_path / "long.mp4", [50 * (number % 5) for number in range(FRAMES)], HW, fps=25)
+    once = write_grey_video(tmp_path / "once.mp4", [50 * number for number in range(5)], HW, fps=25)
+    loop(once, tmp_path / "long.mp4", FRAMES)
     poses = tmp_path / "poses.jsonl"
     with running("annotate", "long.mp4", "-o", "out", "--poses", poses.name, *SMALL, folder=tmp_path) as run:
         run.wait_until(lambda: len(json_lines(poses)) > 2 * HELD)
@@ -51,7 +53,8 @@ def test_no_room_for_a_video(rng: np.random.Generator, tmp_path: Path) -> None:
     cv2.imwrite(str(folder / "a.jpg"), np.full((*HW, 3), 90, np.uint8))
     noise = list(rng.integers(0, 256, (NOISY, *HW, 3), dtype=np.uint8))  # large, coded
     write_video(folder / "b.mp4", every_40_ms(NOISY), size=HW[::-1], pictures=noise)
-    limited = ("sh", "-c", f'ulimit -f {ROOM}; exec "$@"', "sh")
+    # Nor may Python keep modules that it compiled: a cut one would fail whoever imports it later.
+    limited = ("sh", "-c", f'ulimit -f {ROOM}; export PYTHONDONTWRITEBYTECODE=1; exec "$@"', "sh")
     words = ("annotate", folder, "-o", "out", "--poses", "-", "--poses-format", "jsonl", *SMALL)
     with running(*words, folder=tmp_path, before=limited) as run:
         poses, _ = run.process.communicate(timeout=WAIT_S)

@@ -232,10 +232,20 @@ def test_the_camera_is_seen_while_the_model_is_loaded(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("how", ["q", "by hand"])
 def test_quitting_while_the_model_is_loaded(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = Event()
-    monkeypatch.setattr(watching, "ready", lambda *given, **named: left.wait(WAIT_S))
-    screen = FakeScreen([None, "q" if how == "q" else None])
-    screen.was_closed_by_hand = how == "by hand"
+    begun, left = Event(), Event()
+
+    def ready(*given: Any, **named: Any) -> None:
+        begun.set()
+        assert left.wait(WAIT_S)
+
+    def wait_until_it_has_begun() -> None:
+        assert begun.wait(WAIT_S)
+
+    def close() -> None:
+        screen.was_closed_by_hand = True
+
+    monkeypatch.setattr(watching, "ready", ready)
+    screen = FakeScreen([None, wait_until_it_has_begun, "q" if how == "q" else close])
     camera = FakeCamera(picture(90))
     watch_in_window(tmp_path, screen, camera)
     left.set()

@@ -86,24 +86,27 @@ def test_a_slow_consumer_of_a_fast_camera_is_never_behind(
 
 
 class Station:
-    """A stream on loopback, over and over the same, until the line is cut; it is not back at once."""
+    """A stream on loopback, over and over the same, until the line is cut; whoever then comes first is refused."""
 
     def __init__(self, data: bytes) -> None:
         station = self
         self.connections = 0
+        self.has_refused = False
         self.cut = Event()
         self.is_over = Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 station.connections += 1
-                if station.connections == 2:
+                is_cut = station.cut.is_set()
+                if is_cut and not station.has_refused:
+                    station.has_refused = True
                     self.send_error(503)
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", "video/mp2t")
                 self.end_headers()  # without a length, as live streams are
-                end = station.cut if station.connections == 1 else station.is_over
+                end = station.is_over if is_cut else station.cut
                 for at in cycle(range(0, len(data), PIECE)):
                     if end.wait(PACE_S):
                         return
@@ -152,9 +155,9 @@ def test_a_stream_that_is_cut_and_comes_back(station: Station, tmp_path: Path) -
         reader = Thread(target=lambda: lines.extend(json.loads(line) for line in stdout))
         reader.start()
         run.wait_until(lambda: len(lines) > 5)
-        assert run.talk == ""
+        returns = run.talk.count("live is back")  # a busy machine may have lost it before
         station.cut.set()
-        run.wait_until(lambda: "live is back" in run.talk)
+        run.wait_until(lambda: station.has_refused and run.talk.count("live is back") > returns)
         before = len(lines)
         run.wait_until(lambda: len(lines) > before + 5)
         run.process.send_signal(signal.SIGTERM)
@@ -164,7 +167,8 @@ def test_a_stream_that_is_cut_and_comes_back(station: Station, tmp_path: Path) -
     assert f"{station.address}: has broken off" in run.talk
     assert "trying again every 0.5 s" in run.talk
     assert "Traceback" not in run.talk
-    assert station.connections == 3
+    assert station.has_refused
+    assert station.connections >= 3
     assert {(line["name"], line["height"], line["width"]) for line in lines} == {("live", *PEOPLE_HW)}
     assert all(line["poses"] for line in (*lines[3:6], *lines[-3:]))
     times = [line["time_s"] for line in lines]

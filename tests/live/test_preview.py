@@ -16,12 +16,10 @@ HW = (240, 320)
 
 
 @pytest.fixture
-def camera() -> Iterator[FakeCamera]:
+def camera() -> FakeCamera:
     image = picture(0, HW)
     image[:, 160:] = 200  # the right half is light
-    camera = FakeCamera(image)
-    yield camera
-    camera.let_go()
+    return FakeCamera(image)
 
 
 @pytest.fixture
@@ -31,6 +29,7 @@ def source(camera: FakeCamera) -> Iterator[LiveSource]:
 
     with LiveSource(open_device, "camera-0", 0, clock=Clock()) as source:
         yield source
+        camera.let_go()
 
 
 class Loading:
@@ -38,10 +37,10 @@ class Loading:
 
     def __init__(self) -> None:
         self._may_end = Event()
-        self.has_begun = False
+        self.has_begun = Event()
 
     def __call__(self) -> str:
-        self.has_begun = True
+        self.has_begun.set()
         assert self._may_end.wait(WAIT_S)
         return "model"
 
@@ -78,11 +77,11 @@ def test_each_picture_is_shown_once_and_left_to_be_taken(
 def test_loading_begins_once_there_is_a_picture_to_look_at(source: LiveSource, loading: Loading) -> None:
     def look() -> None:
         assert len(screen.images) == 1
-        assert not loading.has_begun
+        assert not loading.has_begun.is_set()
 
     screen = FakeScreen([look, loading.end])
     preview(source, screen, loading, is_mirrored=False)
-    assert loading.has_begun
+    assert loading.has_begun.is_set()
 
 
 def test_keys_are_kept_for_later(source: LiveSource, loading: Loading) -> None:
@@ -95,14 +94,25 @@ def test_keys_are_kept_for_later(source: LiveSource, loading: Loading) -> None:
 def test_a_key_that_quits_ends_it(keys: str, source: LiveSource, loading: Loading) -> None:
     assert preview(source, FakeScreen(keys), loading, is_mirrored=False) == (None, [ord(key) for key in keys])
     assert source.is_over
-    assert loading.has_begun == (len(keys) > 1)
+    assert loading.has_begun.wait(WAIT_S) if len(keys) > 1 else not loading.has_begun.is_set()
 
 
 def test_closing_the_window_ends_it(source: LiveSource, loading: Loading) -> None:
+    def close() -> None:
+        assert loading.has_begun.wait(WAIT_S)
+        screen.was_closed_by_hand = True
+
+    screen = FakeScreen([None, close])
+    assert preview(source, screen, loading, is_mirrored=False) == (None, [])
+    assert source.is_over
+
+
+def test_closing_the_window_before_anything_is_loaded_ends_it(source: LiveSource, loading: Loading) -> None:
     screen = FakeScreen()
     screen.was_closed_by_hand = True
     assert preview(source, screen, loading, is_mirrored=False) == (None, [])
     assert source.is_over
+    assert not loading.has_begun.is_set()
 
 
 def test_what_cannot_be_loaded_is_told(source: LiveSource) -> None:

@@ -22,7 +22,7 @@ from posecli.opencv import cv2
 NEEDED = ("Xvfb", "xdotool", "import")
 WAIT_S, STEP_S = 180.0, 0.1  # on a machine that does much else
 BLACK_S = 15.0
-VIDEO_S, FPS = 480, 5
+VIDEO_S, FPS = 1200, 5
 SCREEN_HW = (800, 1360)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is for Linux")
@@ -67,7 +67,7 @@ def video(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        stream.bit_rate = 3_000_000
+        stream.bit_rate = 1_000_000
         packets = [p for image in moved for p in stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))]
         packets += stream.encode()
         base, frame = packets[0].time_base, packets[1].pts - packets[0].pts

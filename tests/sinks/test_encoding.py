@@ -1,8 +1,11 @@
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +152,35 @@ def test_ctrl_c_in_the_middle_of_a_frame_leaves_the_frames_before_it(
     assert 10 < len(written.images) <= 40
     for time_s, image in zip(written.times, written.images, strict=True):
         assert np.abs(image.astype(int) - grey(round(25 * time_s))).mean() < 6
+
+
+def test_ctrl_c_between_a_frame_s_encoding_and_its_muxing_loses_no_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, writer = tmp_path / "a.mp4", VideoWriter(tmp_path / "a.mp4", HW, time_base=BASE)
+    presses = [KeyboardInterrupt()]
+
+    class Interrupted(deque[Any]):
+        """Ctrl-C comes once, while the encoder works: Python heeds it when the call that it is in returns."""
+
+        def extend(self, answers: Iterable[Any]) -> None:
+            super().extend(answers)
+            if presses:
+                raise presses.pop()
+
+    def work() -> None:
+        for number in range(60):
+            if number == 40:
+                monkeypatch.setattr(writer, "_encoded", Interrupted())
+            writer.write(writer.prepare(grey(number)), number / 25)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    writer.close()
+    written = look(path)
+    assert written.times == pytest.approx([number / 25 for number in range(41)], abs=2e-5)
+    for number, image in enumerate(written.images):
+        assert np.abs(image.astype(int) - grey(number)).mean() < 6
 
 
 def test_ctrl_c_while_the_file_is_completed_leaves_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-WAIT_S = 90  # for a page; whoever waits longer has found a bug
-PATIENCE_S = 10  # for a frame that was sought
+WAIT_S = 600  # for a page; whoever waits longer has found a bug
+PATIENCE_S = 120  # for a frame that was sought
+FAREWELL_S = 30  # for the browser to end when it is asked to
 
 # Plays the beginning without sound, then shows each of the times that are asked for, and reports it all. A busy
 # machine shows a frame a while after it was sought: the page looks again until it sees what is expected, or too long.
@@ -100,12 +103,22 @@ def play(chromium: str, video: Path, frames: Sequence[tuple[float, Sequence[floa
         ) as browser:
             try:
                 result = results.get(timeout=WAIT_S)
+            except Empty:
+                pytest.fail(f"the page did not report within {WAIT_S} s")
             finally:
-                browser.terminate()
-                browser.wait()
+                _end(browser)
     if "colours" in result:
         result["colours"] = tuple(tuple(colour) for colour in result["colours"])
     return Played(**result)
+
+
+def _end(browser: "subprocess.Popen[bytes]") -> None:
+    """Have the browser end, by force where it will not."""
+    browser.terminate()
+    try:
+        browser.wait(FAREWELL_S)
+    except subprocess.TimeoutExpired:
+        browser.kill()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from posecli.sinks.window import Screen
 from posecli.sources.devices import Pixels
 
-WAIT_S = 30  # for what must happen; whoever waits longer has found a bug
+WAIT_S = 600  # for what must happen; whoever waits longer has found a bug
 
 
 class Clock:

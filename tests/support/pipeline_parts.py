@@ -15,7 +15,7 @@ from posecli.poses import Poses
 from posecli.sinks import FrameOutputError, Sink
 from posecli.sources import Failure, Frame, Input, Reader
 
-WAIT_S = 30  # for what must happen; whoever waits longer has found a bug
+WAIT_S = 600  # for what must happen; whoever waits longer has found a bug
 
 
 def wait_for(event: Event) -> None:

@@ -20,7 +20,7 @@ from posecli.opencv import cv2
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 SMALL = ("--size", "193", "--threads", "1", "--backend", "torch")
 PEOPLE_HW = (192, 256)
-WAIT_S, STEP_S = 90.0, 0.05  # for other processes; whoever waits longer has found a bug
+WAIT_S, STEP_S = 600.0, 0.05  # for other processes; whoever waits longer has found a bug
 
 
 def people(examples: Path, hw: tuple[int, int] = PEOPLE_HW) -> Image:
