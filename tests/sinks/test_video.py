@@ -1,9 +1,7 @@
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from posecli.errors import InputError, OutputError, UsageError
@@ -13,30 +11,12 @@ from posecli.pyav import av
 from posecli.sinks import FrameOutputError
 from posecli.sinks.encoding import VideoWriter
 from posecli.sinks.video import VideoSink
-from posecli.sources import Clip, Failure, Frame, Input
+from posecli.sources import Failure, Frame, Input
+from video_sink_parts import brighter, clip, frames, video_sink
 from written_videos import Image, beeps, flat, look, make_source
 
 NOBODY = Poses.empty()
 HW = (48, 64)
-
-
-def clip(name: str = "a.mov", index: int = 0, **fields: Any) -> Clip:
-    return Clip(
-        name, index, **{"location": Path(name), "time_base": Fraction(1, 1000), "fps": 25.0, "length": None, **fields}
-    )
-
-
-def frames(of: Clip, count: int, start_s: float = 0.0) -> Iterator[Frame]:
-    for number in range(count):
-        yield Frame(flat(10 * number), number, start_s + number / 25, of.name, of)
-
-
-def brighter(frame: Frame, poses: Poses) -> Image:
-    return frame.image + np.uint8(50)
-
-
-def video_sink(folder: Path, exists: Any = None, **options: Any) -> VideoSink:
-    return VideoSink(folder, brighter, VideoOptions(**options), exists)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 HEADLESS_REMEDY = "run without a window: --headless --poses - (poses to standard output), or --headless --record FILE"
-KEY_WAIT_MS = 2  # its window is drawn meanwhile, for which the least that OpenCV waits, 1, may not be enough
+KEY_WAIT_MS = 2  # in which the window is drawn, too
 HELD_WAIT_MS = 30
 _SOCKETS = Path("/tmp/.X11-unix")
 _X_PORT = 6000
